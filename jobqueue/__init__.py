@@ -1,0 +1,1 @@
+"""A persistent, serial priority queue of command lines for Django, run by django-q2."""

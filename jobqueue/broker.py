@@ -1,0 +1,56 @@
+"""Wake-ups: the only messages that we send through django-q2.
+
+A wake-up means "look at this queue". It carries no job, so that one which is lost, repeated or
+late does no harm.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+from typing import Any
+
+from . import conf
+
+log = logging.getLogger(__name__)
+
+TURN = "jobqueue.worker.take_turn"
+
+
+def wake(queue: str) -> None:
+    """Have a worker look at this queue soon; if that can't be sent, the clock of a worker will.
+
+    Sends nothing where django-q2's ``sync`` is on: the command would run in the caller.
+    """
+    from django_q.conf import Conf
+    from django_q.tasks import async_task
+
+    if Conf.SYNC:
+        return
+    options = {
+        "broker": _broker(conf.current().CLUSTER),
+        "timeout": -1,  # the limits of a run are ours, not those of the host's tasks
+        "save": False,
+        "ack_failure": True,
+        "group": "jobqueue",
+    }
+    try:
+        async_task(TURN, queue, q_options=options)
+    except Exception as error:  # whatever the broker raises, the request is accepted
+        log.warning("wake-up for queue %s not sent, the clock will look: %s", queue, error)
+
+
+def acknowledge(task: dict[str, Any]) -> None:
+    """Take a wake-up off the broker now, not at its end: a turn may outlast the broker's ``retry``."""
+    if task.get("func") == TURN and (ack_id := task.pop("ack_id", None)) is not None:
+        try:
+            _broker(conf.current().CLUSTER).acknowledge(ack_id)
+        except Exception as error:
+            log.warning("wake-up not acknowledged, it will come again: %s", error)
+
+
+@cache
+def _broker(cluster: str | None) -> Any:
+    from django_q.brokers import get_broker
+
+    return get_broker(cluster)

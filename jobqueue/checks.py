@@ -1,0 +1,195 @@
+"""System checks: ``jobqueue.E…`` can't work, ``jobqueue.W…`` is unwise. Each says what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.db import DatabaseError, connections, router
+
+from . import conf, environments
+
+_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
+    "DATA_DIR": ((str, Path), "a path"),
+    "HOST": ((str,), "a string"),
+    "CLUSTER": ((str, type(None)), "a string or None"),
+    "ENVIRONMENTS": ((Mapping,), "a dict of dicts"),
+    "ALLOWED_PROGRAMS": ((list, tuple, type(None)), "a list of patterns or None"),
+    "MAX_RUNTIME": ((timedelta, int, float, type(None)), "a timedelta, seconds or None"),
+    "KILL_AFTER": ((timedelta, int, float, type(None)), "a timedelta, seconds or None"),
+    "LOG_LIMIT": ((int,), "a number of bytes"),
+    "LOG_TAIL": ((int,), "a number of bytes"),
+    "BUSY_DELAY": ((timedelta, int, float), "a timedelta or seconds"),
+    "BUSY_DELAY_MAX": ((timedelta, int, float), "a timedelta or seconds"),
+    "BUSY_ATTEMPTS": ((int,), "a number"),
+    "KEEP_DAYS": ((int,), "a number of days"),
+}
+
+
+def check_settings(**_: Any) -> list[CheckMessage]:
+    """Names and types in ``JOBQUEUE``."""
+    given = getattr(settings, "JOBQUEUE", None)
+    if given is not None and not isinstance(given, Mapping):
+        return [Error("JOBQUEUE is not a dict.", hint="JOBQUEUE = {...}", id="jobqueue.E001")]
+    return [*_unknown_keys(given or {}), *_wrong_types(given or {}), *_environments(given or {})]
+
+
+def _unknown_keys(given: Mapping[Any, Any]) -> Iterator[CheckMessage]:
+    for key in given:
+        if key not in conf.KEYS:
+            near = difflib.get_close_matches(str(key).upper(), conf.KEYS, n=1, cutoff=0.4)
+            hint = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(conf.KEYS)}."
+            yield Error(f"JOBQUEUE has no setting {key!r}.", hint=hint, id="jobqueue.E001")
+
+
+def _wrong_types(given: Mapping[Any, Any]) -> Iterator[CheckMessage]:
+    for key, (types, words) in _TYPES.items():
+        value = given.get(key)
+        if key not in given or (isinstance(value, types) and not isinstance(value, bool)):
+            below_zero = isinstance(value, int | float) and value < 0
+            below_zero = below_zero or (isinstance(value, timedelta) and value < timedelta(0))
+            if not below_zero:
+                continue
+            words += ", not below zero"
+        yield Error(
+            f"JOBQUEUE[{key!r}] is {value!r}.", hint=f"It takes {words}.", id="jobqueue.E002"
+        )
+
+
+def _environments(given: Mapping[Any, Any]) -> Iterator[CheckMessage]:
+    known = given.get("ENVIRONMENTS", {})
+    for name, environment in known.items() if isinstance(known, Mapping) else ():
+        for problem in environments.problems(environment):
+            yield Warning(
+                f"The environment {name!r} in JOBQUEUE['ENVIRONMENTS'] is broken: {problem}.",
+                hint="Jobs that name it are refused until it is mended.",
+                id="jobqueue.W003",
+            )
+
+
+def check_host(**_: Any) -> list[CheckMessage]:
+    """What the host project must have."""
+    found: list[CheckMessage] = []
+    if not apps.is_installed("django_q"):
+        found.append(
+            Error(
+                "jobqueue runs on django-q2, which isn't installed.",
+                hint="Add 'django_q' to INSTALLED_APPS.",
+                id="jobqueue.E004",
+            )
+        )
+    if not settings.USE_TZ:
+        found.append(
+            Error(
+                "jobqueue stores moments in UTC, but USE_TZ is off.",
+                hint="Set USE_TZ = True.",
+                id="jobqueue.E005",
+            )
+        )
+    return found
+
+
+def check_cluster(**_: Any) -> list[CheckMessage]:
+    """What is unwise in ``Q_CLUSTER``; it stays the host's to decide."""
+    given = getattr(settings, "Q_CLUSTER", {})
+    found: list[CheckMessage] = []
+    if given.get("sync"):
+        found.append(
+            Warning(
+                "Q_CLUSTER['sync'] is on: wake-ups send nothing, so queues are served only when "
+                "a worker's clock looks.",
+                hint="Leave 'sync' off where jobs shall run; use jobqueue.testing in tests.",
+                id="jobqueue.W010",
+            )
+        )
+    if not given.get("timeout") or given["timeout"] > 120:
+        found.append(
+            Warning(
+                "Q_CLUSTER['timeout'] is unset or long: a stop may wait for it after a crash.",
+                hint="A short one, such as 20 seconds, doesn't limit jobs: they have KILL_AFTER.",
+                id="jobqueue.W011",
+            )
+        )
+    return found
+
+
+def check_databases(*, databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """Whether the database fits, asked from the database itself (``check --database default``)."""
+    from .models import Execution
+
+    alias = router.db_for_write(Execution)
+    connection = connections[alias]
+    if connection.vendor not in ("sqlite", "postgresql", "mysql"):
+        return [
+            Error(
+                f"jobqueue doesn't run on {connection.display_name}.",
+                hint="Use SQLite, PostgreSQL or MariaDB.",
+                id="jobqueue.E006",
+            )
+        ]
+    if alias not in (databases or ()):
+        return []
+    try:
+        return [*_durability(connection), *_host_tasks()]
+    except DatabaseError:
+        return []  # not migrated yet, or not there: Django says so itself
+
+
+def _durability(connection: Any) -> Iterator[CheckMessage]:
+    queries = {
+        "sqlite": ("PRAGMA journal_mode", "wal", "init_command: PRAGMA journal_mode=WAL"),
+        "postgresql": ("SHOW synchronous_commit", "on", "synchronous_commit = on"),
+        "mysql": (
+            "SELECT @@innodb_flush_log_at_trx_commit",
+            "1",
+            "innodb_flush_log_at_trx_commit = 1",
+        ),
+    }
+    query, wanted, advice = queries[connection.vendor]
+    with connection.cursor() as cursor:
+        cursor.execute(query)
+        value = str(cursor.fetchone()[0]).lower()
+    if value != wanted and value != "memory":
+        yield Warning(
+            f"{query.split()[-1].strip('@')} is {value!r}: "
+            + (
+                "readers and writers hold each other up."
+                if connection.vendor == "sqlite"
+                else "a power cut may take requests that were accepted."
+            ),
+            hint=f"Set {advice}.",
+            id="jobqueue.W012",
+        )
+    if connection.vendor == "sqlite" and connection.transaction_mode != "IMMEDIATE":
+        yield Warning(
+            "SQLite transactions that read before they write fail when another process writes.",
+            hint="Set OPTIONS['transaction_mode'] = 'IMMEDIATE' for this database.",
+            id="jobqueue.W013",
+        )
+
+
+def _host_tasks() -> Iterator[CheckMessage]:
+    from django_q.conf import Conf
+    from django_q.models import Schedule
+
+    if Conf.WORKERS == 1 and Schedule.objects.exists():
+        yield Warning(
+            "Q_CLUSTER has one worker, and django-q2 has schedules of its own: they wait while a "
+            "job runs, however long that takes.",
+            hint="Set Q_CLUSTER['workers'] to 2 or more; a queue still runs one job at a time.",
+            id="jobqueue.W014",
+        )
+
+
+def register_all() -> None:
+    """Register the checks; called once, by the app."""
+    register(check_settings)
+    register(check_host)
+    register(check_cluster)
+    register(check_databases, Tags.database)

@@ -1,0 +1,96 @@
+"""The thread that keeps time in a worker, while its main thread may be busy with a long run.
+
+It says that the cluster is alive, and, when the worker has nothing to do, wakes the queues in
+which a run could start: after a pause or a delay that is over, or a wake-up that got lost.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing.util
+import threading
+import time
+from datetime import timedelta
+
+from django.db import connections
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from . import broker, cluster, conf, queue
+from .models import Cluster
+from .models.cluster import SIGN_OF_LIFE
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two looks.
+TICK = 1.0
+#: Seconds after which a queue that is still not served is woken again; doubles to the last.
+WAKE_AGAIN, WAKE_AGAIN_MAX = 2.0, 16.0
+#: A cluster that was silent for so long is forgotten.
+FORGET = timedelta(days=1)
+
+
+class Clock(threading.Thread):
+    """One in each worker; all do the same, and what they do may be done twice."""
+
+    def __init__(self) -> None:
+        super().__init__(name="jobqueue clock", daemon=True)
+        self._next_sign = 0.0
+        self._woken: dict[str, tuple[float, float]] = {}
+
+    def run(self) -> None:
+        """Tick until the worker ends."""
+        multiprocessing.util.Finalize(None, _say_goodbye, exitpriority=1)
+        while True:
+            try:
+                self.tick(time.monotonic())
+            except Exception as error:  # the database may be away; the next tick tries again
+                log.warning("clock: %s", error)
+                connections.close_all()
+            time.sleep(TICK)
+
+    def tick(self, now: float) -> None:
+        """One look, at this moment of the monotonic clock (seconds)."""
+        if now >= self._next_sign:
+            _say_alive()
+            self._next_sign = now + SIGN_OF_LIFE.total_seconds()
+        if cluster.idle() and not cluster.stopping():
+            self._wake_ready(now)
+
+    def _wake_ready(self, now: float) -> None:
+        ready = [name for name in queue.with_requests() if queue.is_ready(name)]
+        self._woken = {name: self._woken[name] for name in ready if name in self._woken}
+        for name in ready:
+            due, pause = self._woken.get(name, (0.0, WAKE_AGAIN))
+            if now >= due:
+                broker.wake(name)
+                self._woken[name] = (now + pause, min(pause * 2, WAKE_AGAIN_MAX))
+
+
+def _say_alive() -> None:
+    identity = cluster.identity()
+    if identity is None:
+        return
+    row = Cluster.objects.filter(uuid=identity.uuid)
+    if not row.update(seen_at=Now()):
+        Cluster.objects.dead().filter(seen_at__lt=timezone.now() - FORGET).delete()
+        Cluster.objects.get_or_create(
+            uuid=identity.uuid,
+            defaults={
+                "name": cluster.name(identity),
+                "host": conf.current().HOST,
+                "pid": identity.pid,
+                "started_at": timezone.now(),
+                "seen_at": Now(),
+            },
+        )
+
+
+def _say_goodbye() -> None:
+    """At a worker's end; the clock of another one of its cluster takes that back."""
+    identity = cluster.identity()
+    if identity is not None:
+        try:
+            Cluster.objects.filter(uuid=identity.uuid).delete()
+        except Exception as error:
+            log.warning("cluster not signed off: %s", error)

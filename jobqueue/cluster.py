@@ -1,0 +1,86 @@
+"""What we know of the django-q2 cluster that this process belongs to.
+
+django-q2 tells its workers neither that the cluster is stopping nor that other tasks wait for
+them. Both are in the arguments of its processes, which a forked worker can read; all knowledge of
+its insides is in this module, and ``tests/integration/test_cluster.py`` holds it against the
+installed version.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A cluster: django-q2's id of it, and the process id of ``manage.py qcluster``."""
+
+    uuid: UUID
+    pid: int
+
+
+_stop_event: Any = None
+_identity: Identity | None = None
+_busy = False
+
+
+def identity() -> Identity | None:
+    """The cluster that this worker belongs to; None outside of one."""
+    return _identity
+
+
+def name(cluster: Identity) -> str:
+    """The name that django-q2 gives this cluster in its own log."""
+    from django_q.humanhash import humanize
+
+    return str(humanize(cluster.uuid.hex))
+
+
+def stopping() -> bool:
+    """Whether the cluster was asked to stop; False outside of one."""
+    return _stop_event is not None and _stop_event.is_set()
+
+
+def wanted() -> bool:
+    """Whether another task, or the order to stop, waits for a worker. True if that is unknown."""
+    try:
+        return not multiprocessing.current_process()._args[0].empty()  # type: ignore[attr-defined]
+    except (AttributeError, IndexError, OSError):
+        return True
+
+
+def idle() -> bool:
+    """Whether this worker has no task, ours or another, at the moment."""
+    return not _busy
+
+
+def _remember_sentinel() -> None:
+    """Before a fork: if this process is the sentinel, keep what its workers must know."""
+    global _stop_event, _identity
+    process = multiprocessing.current_process()
+    if getattr(getattr(process, "_target", None), "__name__", "") == "Sentinel":
+        stop_event, _start_event, uuid = process._args[:3]  # type: ignore[attr-defined]
+        _stop_event, _identity = stop_event, Identity(uuid, os.getppid())
+
+
+def _set_busy(**_: object) -> None:
+    global _busy
+    _busy = True
+
+
+def _set_idle(**_: object) -> None:
+    global _busy
+    _busy = False
+
+
+def watch() -> None:
+    """Start to watch, once in a process that may become a cluster."""
+    from django_q.signals import post_execute_in_worker, pre_execute
+
+    pre_execute.connect(_set_busy, dispatch_uid="jobqueue.busy")
+    post_execute_in_worker.connect(_set_idle, dispatch_uid="jobqueue.idle")
+    os.register_at_fork(before=_remember_sentinel)

@@ -1,0 +1,62 @@
+"""What a return code means. Pure: no Django, no clock.
+
+*exit-status* is the rule of POSIX shells: 0 or not. *bots-engine* is the list on Bots' page
+"Running Bots-Engine": 0 fine, 1 system error, 2 errors in the run, 3 another engine was running.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Sequence
+from pathlib import PurePath
+from typing import Final, NamedTuple
+
+EXIT_STATUS: Final = "exit-status"
+BOTS_ENGINE: Final = "bots-engine"
+
+_ENGINES = ("bots-engine", "bots-engine.py")
+_PYTHON = re.compile(r"python[0-9.]*(\.exe)?$")
+_BOTS = {
+    1: ("failed", "bots-engine: system error (return code 1); see its output"),
+    2: ("warned", "bots-engine: the run ended with errors inside (return code 2); see Bots' reports"),
+    3: ("failed", "bots-engine: another engine was running, so nothing was done (return code 3)"),
+}
+
+
+class Reading(NamedTuple):
+    """A return code in words."""
+
+    #: ``succeeded``, ``warned`` or ``failed``.
+    state: str
+    #: Never empty unless the state is ``succeeded``.
+    reason: str
+    #: Nothing was done because another engine was running: worth another try.
+    busy: bool = False
+
+
+def read(scheme: str, return_code: int, signal_number: int | None = None) -> Reading:
+    """Read a return code (128+n after a death by signal n) as ``exit-status`` or ``bots-engine``."""
+    if signal_number is not None:
+        return Reading("failed", f"ended by {signal_name(signal_number)} (return code {return_code})")
+    if return_code == 0:
+        return Reading("succeeded", "")
+    if scheme == BOTS_ENGINE and return_code in _BOTS:
+        return Reading(*_BOTS[return_code], busy=return_code == 3)
+    return Reading("failed", f"return code {return_code}")
+
+
+def signal_name(number: int) -> str:
+    """``SIGKILL`` for 9, ``signal 99`` for one without a name."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def recognise(argv: Sequence[str]) -> str:
+    """The reading for a bare command: *bots-engine* if its program or script is Bots' engine."""
+    words = [PurePath(word).name for word in argv[:1]]
+    if words and _PYTHON.match(words[0]):
+        words += [PurePath(word).name for word in argv[1:] if not word.startswith("-")][:1]
+    return BOTS_ENGINE if any(word in _ENGINES for word in words) else EXIT_STATUS

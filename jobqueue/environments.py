@@ -1,0 +1,123 @@
+"""Named environments: how a Job's argv becomes the command that is started.
+
+``JOBQUEUE["ENVIRONMENTS"]`` maps a name to a dict with any of these keys:
+
+``prefix``
+    words before the Job's argv, such as ``["java", "-jar"]``;
+``virtualenv``
+    directory of a Python virtual environment: its ``bin`` comes first in ``PATH``, and without
+    a ``prefix`` its Python runs the Job's argv;
+``env``
+    environment variables, under those of the Job;
+``working_directory``
+    for Jobs that name none.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import commandline, conf
+
+KEYS = ("prefix", "virtualenv", "env", "working_directory")
+
+
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """What is started in the end."""
+
+    argv: list[str]
+    env: dict[str, str]
+    working_directory: str | None
+
+
+def resolve(
+    name: str, argv: Sequence[str], env: Mapping[str, str], working_directory: str
+) -> Resolved:
+    """The command with its named environment (``""``: none) applied.
+
+    Raises:
+        ValueError: the environment is unknown or broken, or the program isn't allowed.
+    """
+    environment = _find(name) if name else {}
+    command = [*_prefix(environment), *argv]
+    check_allowed(command[0])
+    return Resolved(
+        argv=command,
+        env={**_variables(environment), **env},
+        working_directory=working_directory or environment.get("working_directory") or None,
+    )
+
+
+def check_allowed(program: str) -> None:
+    """Raise a ValueError if ``JOBQUEUE["ALLOWED_PROGRAMS"]`` doesn't allow this program.
+
+    A pattern with a slash is held against an absolute path with its ``..`` taken out, one without
+    against a bare word; a relative path is never allowed, since it depends on the directory.
+    """
+    patterns = conf.current().ALLOWED_PROGRAMS
+    if patterns is None:
+        return
+    path = os.path.normpath(program) if program.startswith("/") else program
+    if "/" in path and not path.startswith("/"):
+        path = ""
+    if not any(("/" in p) == ("/" in path) and fnmatch.fnmatchcase(path, p) for p in patterns):
+        raise ValueError(
+            f"The program {program!r} isn't allowed here: JOBQUEUE['ALLOWED_PROGRAMS'] lists "
+            f"{', '.join(patterns) or 'none'}."
+        )
+
+
+def problems(environment: object) -> Iterator[str]:
+    """What is wrong with one entry of ``ENVIRONMENTS``, in words."""
+    if not isinstance(environment, Mapping):
+        yield "it is not a dict"
+        return
+    for key in environment:
+        if key not in KEYS:
+            yield f"unknown key {key!r} (known: {', '.join(KEYS)})"
+    prefix = environment.get("prefix", [])
+    if isinstance(prefix, str) or not all(isinstance(word, str) for word in prefix):
+        yield "'prefix' is not a list of strings"
+    try:
+        commandline.validate_env(environment.get("env", {}))
+    except ValueError as error:
+        yield f"'env': {error}"
+    directory = environment.get("virtualenv")
+    if directory is not None and not (Path(directory) / "bin" / "python").exists():
+        yield f"there is no bin/python in the virtual environment {str(directory)!r}"
+
+
+def _find(name: str) -> Mapping[str, Any]:
+    known = conf.current().ENVIRONMENTS
+    if name not in known:
+        listed = ", ".join(sorted(known)) or "none"
+        raise ValueError(
+            f"There is no environment {name!r} in JOBQUEUE['ENVIRONMENTS'] (known: {listed})."
+        )
+    for problem in problems(known[name]):
+        raise ValueError(f"The environment {name!r} is broken: {problem}.")
+    return known[name]
+
+
+def _prefix(environment: Mapping[str, Any]) -> list[str]:
+    if "prefix" in environment:
+        return list(environment["prefix"])
+    if "virtualenv" in environment:
+        return [str(Path(environment["virtualenv"], "bin", "python"))]
+    return []
+
+
+def _variables(environment: Mapping[str, Any]) -> dict[str, str]:
+    variables: dict[str, str] = {}
+    if directory := environment.get("virtualenv"):
+        variables["VIRTUAL_ENV"] = str(directory)
+        variables["PATH"] = f"{Path(directory, 'bin')}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    return {**variables, **environment.get("env", {})}

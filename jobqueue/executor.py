@@ -1,0 +1,312 @@
+"""Runs one command at a time, as a process of its own that outlives this one.
+
+An `Executor` hands each `Command` to its launcher (see `launcher`), which starts it, watches its
+limits and its log, and tells how it ended: an `Outcome`. What a worker that died could no longer
+hear is in the run file: see `read_run_file`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from threading import Lock
+from typing import Any, BinaryIO
+
+from jobqueue import launcher as launcher_module
+from jobqueue.launcher import Channel, live_members, process_stat, signal_group
+
+Message = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Command:
+    """What to run, and within which limits.
+
+    argv        the program, looked up in PATH if it has no slash, and its arguments
+    log_path    the file that takes stdout and stderr; its directory is made when missing
+    run_path    the run file, locked while the run goes on; it stays, for its caller to remove
+    cwd         None: the directory that the service was started in
+    env         variables over those of the service
+    log_limit   bytes, at least 8 KiB: a longer log is cut in its middle
+    kill_after  seconds from the start after which the process group is ended
+    grace       seconds from SIGTERM to SIGKILL
+    note        goes into the run file's first line, e.g. the execution's id
+    """
+
+    argv: Sequence[str]
+    log_path: str
+    run_path: str
+    cwd: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    log_limit: int = 100 * 2**20
+    kill_after: float | None = None
+    grace: float = 10.0
+    note: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended.
+
+    return_code  128+n after a death by signal n; None: it never ran, or nobody knows
+    signal       the n of a death by signal
+    error        why it never ran, or "": one of "not_found", "not_executable", "no_directory",
+                 "launch_failed"
+    message      what went wrong in words, one line; "" if nothing did
+    ended_by     "kill_after" or "stop" when it was ended before its time; or ""
+    log          whether there is a log file; an empty one is removed
+    log_cut      whether the log's middle was left out
+    leftovers    processes of its group that had to be ended after its leader
+    """
+
+    return_code: int | None
+    signal: int | None = None
+    error: str = ""
+    message: str = ""
+    ended_by: str = ""
+    log: bool = False
+    log_cut: bool = False
+    leftovers: int = 0
+
+
+class Executor:
+    """Runs commands, one at a time; one per worker process, to be used by one thread."""
+
+    def __init__(self) -> None:
+        self._launcher: _Launcher | None = None
+        self._run: Run | None = None
+        self._numbers = count(1)
+
+    def prepare(self) -> None:
+        """Start the launcher unless it lives, so that the first run needn't wait for it.
+
+        Raises OSError when the system allows no more processes or files.
+        """
+        self._living_launcher()
+
+    def start(self, command: Command) -> Run:
+        """Start a command; that it can't be started is an outcome, too.
+
+        Raises RuntimeError while another run goes on, OSError as `prepare` does.
+        """
+        if self._has_run():
+            raise RuntimeError("An executor runs one command at a time.")
+        number = next(self._numbers)
+        order = {"start": {**_plain(command), "run": number}}
+        try:
+            launcher = self._living_launcher().send(order)
+        except OSError:
+            # It died just now. A message that it didn't take as a whole has had no effect.
+            self.close()
+            launcher = self._living_launcher().send(order)
+        self._run = Run(command, number, launcher)
+        return self._run
+
+    def close(self) -> None:
+        """Let the launcher end: at once, or when the run that still goes on has ended."""
+        if self._launcher is not None:
+            self._launcher.let_go(wait=not self._has_run())
+            self._launcher = None
+
+    def _has_run(self) -> bool:
+        return self._run is not None and not self._run.has_ended
+
+    def _living_launcher(self) -> _Launcher:
+        if self._launcher is not None and not self._launcher.lives():
+            self.close()
+        if self._launcher is None:
+            self._launcher = _Launcher()
+        return self._launcher
+
+
+class Run:
+    """A command that was started; made by `Executor.start`.
+
+    pid  the leader of the run's session and process group; None if the program never ran
+    """
+
+    pid: int | None = None
+
+    def __init__(self, command: Command, number: int, launcher: _Launcher) -> None:
+        self._command = command
+        self._number = number
+        self._launcher = launcher
+        self._pid_started = 0
+        self._outcome: Outcome | None = None
+        self._hear_launcher(deadline=None)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the outcome is known."""
+        return self._outcome is not None
+
+    def wait(self, timeout: float | None = None) -> Outcome | None:
+        """The outcome; None if the run still goes on after `timeout` seconds.
+
+        When there is an outcome, no process of the run's group is left.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while self._outcome is None and self._hear_launcher(deadline):
+            pass
+        return self._outcome
+
+    def stop(self) -> None:
+        """End the process group: SIGTERM, SIGKILL after its grace; any thread may ask for it."""
+        if not self.has_ended:
+            with suppress(OSError):
+                self._launcher.send({"stop": self._number})
+
+    def _hear_launcher(self, deadline: float | None) -> bool:
+        """Take in one message; False when none came until the deadline."""
+        try:
+            message = self._launcher.receive(deadline)
+        except EOFError:
+            return self._end_without_launcher(deadline)
+        if message is None:
+            return False
+        if "outcome" in message:
+            self._outcome = Outcome(**message["outcome"])
+        else:
+            self.pid, self._pid_started = message["pid"], message["pid_started"]
+        return True
+
+    def _end_without_launcher(self, deadline: float | None) -> bool:
+        """End what is left of a run whose launcher died; False when some lives at the deadline."""
+        while (group := self._surviving_group()) is not None:
+            if signal_group(group, signal.SIGKILL) is False:
+                break
+            if deadline is not None and time.monotonic() >= deadline:
+                return False
+            time.sleep(0.01)
+        fate = "is not ours to end" if group else "was ended"
+        self._outcome = Outcome(
+            return_code=None,
+            message=f"{self._launcher.cause_of_death()}; what it had started {fate}.",
+            log=Path(self._command.log_path).exists(),
+        )
+        return True
+
+    def _surviving_group(self) -> int | None:
+        if self.pid is None:
+            return _session_writing_to(self._command.log_path)
+        leader = process_stat(self.pid)
+        if leader is not None and leader[2] != self._pid_started:
+            return None  # the number was given to another process, hence the group has ended
+        return self.pid if live_members(self.pid) else None
+
+
+class _Launcher:
+    """The launcher's process and the connection to it."""
+
+    def __init__(self) -> None:
+        ours, theirs = socket.socketpair()
+        fd = theirs.fileno()
+        with theirs, ExitStack() as on_failure:
+            on_failure.callback(ours.close)
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", launcher_module.__file__, str(fd)],
+                stdin=subprocess.DEVNULL,
+                # It outlives us: whoever reads our output to its end would wait for it.
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=[fd],
+                start_new_session=True,
+            )
+            on_failure.pop_all()
+        self._channel = Channel(ours)
+        self._sending = Lock()
+        self._poller = select.poll()
+        self._poller.register(ours, select.POLLIN)
+
+    def lives(self) -> bool:
+        return self._process.poll() is None
+
+    def send(self, message: Message) -> _Launcher:
+        """Send one message, from any thread; OSError when the launcher has ended."""
+        with self._sending:
+            self._channel.send(message)
+        return self
+
+    def receive(self, deadline: float | None) -> Message | None:
+        """The next message; None if none came until the deadline; EOFError if it has ended."""
+        while (message := self._channel.take()) is None:
+            if deadline is not None:
+                left = max(0.0, deadline - time.monotonic())
+                if not self._poller.poll(left * 1000):
+                    return None
+            if not self._channel.fill():
+                raise EOFError
+        return message
+
+    def cause_of_death(self) -> str:
+        code = self._process.wait()
+        return (
+            f"The run's launcher was killed by signal {-code}"
+            if code < 0
+            else (f"The run's launcher ended with code {code}")
+        )
+
+    def let_go(self, wait: bool) -> None:
+        """Close the connection; the launcher ends when it has no run."""
+        self._channel.socket.close()
+        if wait:
+            self._process.wait()
+        else:
+            self._process.returncode = 0  # it stays on purpose: no ResourceWarning about that
+
+
+def read_run_file(path: str) -> tuple[Message, Outcome | None, bool]:
+    """What a run file says, the run's outcome if it is there, whether a launcher still holds it.
+
+    The note of the `Command`, and `pid` and `pid_started` (clock ticks after the boot) of a program
+    that was started. Raises OSError when there is no such file.
+    """
+    said: Message = {}
+    with Path(path).open("rb") as file:
+        # Asked before reading: a file that is no longer held says all that it ever will.
+        held = _is_locked(file)
+        for line in file:
+            with suppress(ValueError):  # a power cut leaves half a line
+                said |= json.loads(line)
+    outcome = said.pop("outcome", None)
+    return said, outcome and Outcome(**outcome), held
+
+
+def _is_locked(file: BinaryIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    return False
+
+
+def _plain(command: Command) -> Message:
+    """The fields of a command, as JSON can carry them."""
+    mappings = {"env": dict(command.env), "note": dict(command.note)}
+    return {**vars(command), "argv": list(command.argv), **mappings}
+
+
+def _session_writing_to(log_path: str) -> int | None:
+    """The job of a launcher that died before it could tell the job's pid.
+
+    The socket closes no earlier than the job's exec, so that its stdout is in place by now.
+    """
+    log = Path(log_path).resolve()
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            pid = int(process.name)
+            if (process / "fd/1").readlink() == log and os.getsid(pid) == pid:
+                return pid
+    return None

@@ -1,0 +1,8 @@
+"""The tables: fields, constraints, states and the querysets that read them."""
+
+from .cluster import Cluster
+from .execution import Execution, Source, State
+from .job import Codes, Job
+from .queue import Queue
+
+__all__ = ["Cluster", "Codes", "Execution", "Job", "Queue", "Source", "State"]

@@ -1,0 +1,382 @@
+"""Every state change of an Execution.
+
+A request is *enqueued* (waiting), *claimed* (running) and *finished* (its end), or *cancelled*.
+Each change is a conditional update: one row changed means that it was ours to make, none that
+somebody was first, which is a normal answer and no error.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+from django.db import IntegrityError, connections, router, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Min
+from django.utils import timezone
+
+from . import broker, conf
+from . import statements as sql
+from .commandline import printable
+from .models import Execution, Queue, Source, State
+from .requests import priority_number, queue_name
+
+log = logging.getLogger(__name__)
+
+
+class Outcome(StrEnum):
+    """What became of a request."""
+
+    ADDED = "added"
+    DUPLICATE = "duplicate"
+    PROMOTED = "promoted"
+
+
+ADDED, DUPLICATE, PROMOTED = Outcome
+
+
+@dataclass(frozen=True)
+class Enqueued:
+    """The answer to a request: what became of it, and the Execution that serves it."""
+
+    outcome: Outcome
+    execution: Execution
+
+
+@dataclass(frozen=True, kw_only=True)
+class End:
+    """How a run ended."""
+
+    state: str
+    reason: str = ""
+    return_code: int | None = None
+    pid: int | None = None
+    log_path: str = ""
+    log_tail: str = ""
+    details: dict[str, Any] = field(default_factory=dict)
+    #: The same request is queued again, to start after this delay.
+    again_after: timedelta | None = None
+
+
+# Asking
+
+
+def enqueue(request: Execution) -> Enqueued:
+    """Queue a request from :mod:`jobqueue.requests`; durable when the transaction has committed.
+
+    In a transaction, a request that found the same one waiting asks again at the commit: the one
+    that waits now may have started by then.
+    """
+    connection = _connection()
+    answer = _add_or_find(connection, request)
+    if log.isEnabledFor(logging.INFO):
+        log.info("%s", _describe(answer, request))
+    if answer.outcome is ADDED:
+        transaction.on_commit(partial(_wake_for, answer.execution), connection.alias)
+    elif connection.in_atomic_block:
+        transaction.on_commit(partial(_add_or_find_again, request), connection.alias)
+    return answer
+
+
+def _add_or_find(connection: BaseDatabaseWrapper, request: Execution) -> Enqueued:
+    # In a transaction, MariaDB would keep a lock on the duplicate until its end.
+    waiting = _same_waiting(request) if connection.in_atomic_block else None
+    while waiting is None:
+        with sql.statements(connection).durable(connection):
+            values = sql.prepare_insert(connection, request)
+            pk = sql.statements(connection).insert(connection, values)
+        if pk is not None:
+            request.pk = pk
+            request._state.adding, request._state.db = False, connection.alias
+            return Enqueued(ADDED, request)
+        waiting = _same_waiting(request)  # None if it has started meanwhile
+    return Enqueued(_promote(waiting, request.priority), waiting)
+
+
+def _add_or_find_again(request: Execution) -> None:
+    enqueue(request)
+
+
+def _same_waiting(request: Execution) -> Execution | None:
+    slot = sql.slot_of_waiting(request.queue, request.digest)
+    return Execution.objects.using(_alias()).filter(slot=slot).first()
+
+
+def _promote(waiting: Execution, priority: int) -> Outcome:
+    better = Execution.objects.filter(pk=waiting.pk, priority__gt=priority).waiting()
+    if waiting.priority > priority and better.update(priority=priority):
+        waiting.priority = priority
+        return PROMOTED
+    return DUPLICATE
+
+
+def _wake_for(execution: Execution) -> None:
+    """After the commit: a wake-up, unless the queue is busy or was woken for an older request."""
+    connection = _connection()
+    if sql.statements(connection).needs_wake(connection, execution, timezone.now()):
+        broker.wake(execution.queue)
+
+
+# Running
+
+
+def owner() -> str:
+    """What a run belongs to: this process, told from any other on any host."""
+    return f"{conf.current().HOST}:{_boot_id()}:{os.getpid()}"
+
+
+def claim(queue: str) -> Execution | None:
+    """Start the best waiting request; None if there is none, one runs already, or it is paused."""
+    connection = _connection()
+    Queue.objects.using(connection.alias).get_or_create(name=queue)
+    try:
+        row = sql.statements(connection).claim(connection, _claimant(connection, queue))
+    except IntegrityError:
+        return None  # another process took the slot in the same instant
+    return _claimed(connection, row)
+
+
+def claim_this(request: Execution) -> Execution | None:
+    """Start a request that never waited; None if the slot of its queue is taken."""
+    request.state, request.started_at = State.RUNNING, timezone.now()
+    request.host, request.owner = conf.current().HOST, owner()
+    try:
+        with transaction.atomic(using=_alias()):
+            request.save(force_insert=True)
+    except IntegrityError:
+        return None
+    return request
+
+
+def finish(execution: Execution, end: End) -> bool:
+    """End a run, and queue it again if its end says so; False if it wasn't mine any more."""
+    connection = _connection()
+    with transaction.atomic(using=connection.alias):
+        mine = sql.statements(connection).finish(connection, _ended(connection, execution, end))
+        if mine and end.again_after is not None:
+            _queue_again(execution, end)
+    if mine:
+        _apply(execution, end)
+    return mine
+
+
+def finish_and_claim(execution: Execution, end: End) -> Execution | None:
+    """End a run and start the best waiting request of its queue, in one transaction."""
+    if end.again_after is not None:
+        finish(execution, end)
+        return claim(execution.queue)
+    connection = _connection()
+    ended = _ended(connection, execution, end)
+    try:
+        mine, row = sql.statements(connection).finish_and_claim(
+            connection, ended, _claimant(connection, execution.queue)
+        )
+    except IntegrityError:
+        mine, row = finish(execution, end), None
+    if mine:
+        _apply(execution, end)
+    # A request whose transaction committed during ours was seen by neither: look once more.
+    return _claimed(connection, row) or claim(execution.queue)
+
+
+def _claimant(connection: BaseDatabaseWrapper, queue: str) -> dict[str, Any]:
+    host, now = conf.current().HOST, timezone.now()
+    return sql.parameters_of_claim(connection, queue, now, host, owner())
+
+
+def _claimed(connection: BaseDatabaseWrapper, row: sql.Row | None) -> Execution | None:
+    if row is None:
+        return None
+    execution = sql.execution_from_row(connection, row)
+    if not execution.rerun_if_lost:
+        _harden(connection, execution)
+    return execution
+
+
+def _harden(connection: BaseDatabaseWrapper, execution: Execution) -> None:
+    """Have this claim on the disk before its process starts: it must never run twice."""
+    with sql.statements(connection).durable(connection):
+        Execution.objects.filter(pk=execution.pk).update(state=State.RUNNING)
+
+
+def _ended(connection: BaseDatabaseWrapper, execution: Execution, end: End) -> dict[str, Any]:
+    return sql.prepare(
+        connection,
+        id=execution.pk,
+        owner=execution.owner,
+        state=end.state,
+        ended_at=timezone.now(),
+        return_code=end.return_code,
+        reason=end.reason,
+        pid=end.pid,
+        log_path=end.log_path,
+        log_tail=end.log_tail,
+        details={**execution.details, **end.details},
+    )
+
+
+def _apply(execution: Execution, end: End) -> None:
+    """Have the instance say what its row says."""
+    execution.state, execution.reason = end.state, end.reason
+    execution.details = {**execution.details, **end.details}
+    execution.return_code, execution.pid = end.return_code, end.pid
+    execution.log_path, execution.log_tail = end.log_path, end.log_tail
+    execution.ended_at = timezone.now()
+
+
+def _queue_again(execution: Execution, end: End) -> None:
+    """The same request, at its priority and time of arrival; the one that waits already serves."""
+    again = Execution.objects.get(pk=execution.pk)
+    again.pk, again.state, again.source = None, State.WAITING, Source.RETRY
+    again.retry_of_id, again.attempt = execution.pk, execution.attempt + 1
+    again.not_before = timezone.now() + end.again_after if end.again_after else None
+    again.details = {k: v for k, v in execution.details.items() if k in ("files",)}
+    connection = _connection()
+    pk = sql.statements(connection).insert(connection, sql.prepare_insert(connection, again))
+    if serving := pk or getattr(_same_waiting(again), "pk", None):
+        end.details["queued_again_as"] = serving
+        details = {**execution.details, **end.details}
+        Execution.objects.filter(pk=execution.pk).update(details=details)
+
+
+# Steering
+
+
+def cancel(execution: Execution, by: str) -> bool:
+    """Take a waiting request off its queue; False if it doesn't wait (any more)."""
+    end = {"state": State.CANCELLED, "ended_at": timezone.now(), "reason": f"cancelled by {by}"}
+    done = bool(Execution.objects.filter(pk=execution.pk).waiting().update(**end))
+    if done:
+        log.info("%s cancelled by %s", execution.pk, printable(by))
+    return done
+
+
+def set_priority(execution: Execution, priority: int, by: str) -> bool:
+    """Give a waiting request another priority; False if it doesn't wait (any more)."""
+    waiting = Execution.objects.filter(pk=execution.pk).waiting()
+    done = bool(waiting.update(priority=priority_number(priority)))
+    if done:
+        log.info("%s priority %s by %s", execution.pk, priority, printable(by))
+    return done
+
+
+def request_stop(execution: Execution, by: str) -> bool:
+    """Have a running one stopped by its worker: SIGTERM, SIGKILL 10 s later; False if it ended."""
+    running = Execution.objects.filter(pk=execution.pk).running()
+    done = bool(running.update(stop_requested_at=timezone.now(), stop_requested_by=by))
+    if done:
+        log.info("%s stop requested by %s", execution.pk, printable(by))
+    return done
+
+
+def clear(queue: str, by: str) -> int:
+    """Cancel all that waits in a queue; how many that were."""
+    end = {"state": State.CANCELLED, "ended_at": timezone.now(), "reason": f"cleared by {by}"}
+    count = Execution.objects.filter(queue=queue_name(queue)).waiting().update(**end)
+    log.info("queue %s cleared by %s: %s cancelled", queue, printable(by), count)
+    return count
+
+
+def pause(queue: str, by: str, reason: str = "", until: datetime | None = None) -> Queue:
+    """Start nothing in this queue, until it is resumed or until a time; what runs goes on."""
+    values = {
+        "paused_at": timezone.now(),
+        "paused_by": by,
+        "pause_reason": reason,
+        "paused_until": until,
+    }
+    row, _ = Queue.objects.update_or_create(name=queue_name(queue), defaults=values)
+    log.info("queue %s paused by %s: %s", queue, printable(by), printable(reason))
+    return row
+
+
+def resume(queue: str, by: str) -> bool:
+    """Let a queue start runs again; False if it wasn't paused."""
+    paused = Queue.objects.filter(name=queue_name(queue)).paused(timezone.now())
+    values = {"paused_at": None, "paused_until": None, "paused_by": "", "pause_reason": ""}
+    done = bool(paused.update(**values))
+    if done:
+        log.info("queue %s resumed by %s", queue, printable(by))
+        wake_if_ready(queue)
+    return done
+
+
+# Looking
+
+
+def is_free(queue: str) -> bool:
+    """Whether nothing runs in this queue."""
+    return not Execution.objects.filter(slot=sql.slot_of_running(queue)).exists()
+
+
+def is_ready(queue: str) -> bool:
+    """Whether a run could start in this queue at this moment."""
+    now = timezone.now()
+    return (
+        Execution.objects.filter(queue=queue).ready(now).exists()
+        and is_free(queue)
+        and not Queue.objects.filter(name=queue).paused(now).exists()
+    )
+
+
+def wake_if_ready(queue: str) -> None:
+    """A wake-up, if a run could start."""
+    if is_ready(queue):
+        broker.wake(queue)
+
+
+def with_requests() -> Iterator[str]:
+    """The names of the queues in which something waits, by one look-up in the index for each."""
+    waiting = Execution.objects.waiting()
+    name = waiting.aggregate(first=Min("queue"))["first"]
+    while name is not None:
+        yield name
+        name = waiting.filter(queue__gt=name).aggregate(first=Min("queue"))["first"]
+
+
+# Forgetting
+
+
+def prune(before: datetime, step: int = 500) -> Iterator[int]:
+    """Delete ended executions that were queued before a time, and their logs, in small steps.
+
+    Yields:
+        How many each step deleted.
+    """
+    old = Execution.objects.ended().filter(queued_at__lt=before, ended_at__lt=before)
+    while rows := list(old.order_by("pk").values_list("pk", "log_path")[:step]):
+        for _, log_path in rows:
+            if log_path:
+                Path(log_path).unlink(missing_ok=True)
+        Execution.objects.filter(pk__in=[pk for pk, _ in rows]).delete()
+        yield len(rows)
+
+
+def _describe(answer: Enqueued, request: Execution) -> str:
+    by = f"by {request.source} {request.requested_by}".strip()
+    where = f"priority {request.priority}, queue {request.queue}, {by}"
+    return printable(f"{answer.execution.pk} {answer.outcome}: {where}: {request.label}")
+
+
+def _alias() -> str:
+    return router.db_for_write(Execution)
+
+
+def _connection() -> BaseDatabaseWrapper:
+    connection: BaseDatabaseWrapper = connections[_alias()]
+    return connection
+
+
+@cache
+def _boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""

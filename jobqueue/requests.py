@@ -1,0 +1,136 @@
+"""Build a request: a checked, unsaved, waiting Execution from a Job or a bare command."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+
+from . import codes, commandline, environments
+from .models import Execution, Job, Source
+from .models.execution import DEFAULT_PRIORITY, FIRST, LAST
+from .models.fields import DEFAULT_QUEUE, validate_queue_name
+
+
+class NotQueued(ValueError):
+    """A request was refused; the message says why, in one line."""
+
+
+class JobDisabled(NotQueued):
+    """The Job accepts no requests."""
+
+
+def build(
+    command_or_job: Sequence[str] | Job,
+    *,
+    priority: int = DEFAULT_PRIORITY,
+    queue: str | None = None,
+    trigger: datetime | None = None,
+    not_before: datetime | None = None,
+    source: str = Source.API,
+    requested_by: str = "",
+    details: Mapping[str, Any] | None = None,
+    environment: str = "",
+    env: Mapping[str, str] | None = None,
+    working_directory: str = "",
+) -> Execution:
+    """The request, not yet saved.
+
+    Raises:
+        NotQueued: something about it is wrong.
+    """
+    try:
+        if isinstance(command_or_job, Job):
+            execution = _from_job(command_or_job)
+        else:
+            execution = _from_command(command_or_job, environment, env or {}, working_directory)
+        execution.queue = queue_name(queue if queue is not None else execution.queue)
+        execution.priority = priority_number(priority)
+    except NotQueued:
+        raise
+    except ValueError as error:
+        raise NotQueued(str(error)) from None
+    execution.trigger_at = _aware(trigger)
+    execution.queued_at = timezone.now()
+    execution.not_before = _aware(not_before)
+    execution.source = source
+    execution.requested_by = _storable(requested_by)[:254]
+    execution.details = dict(details or {})
+    execution.digest = execution.request_digest()
+    return execution
+
+
+def priority_number(value: object) -> int:
+    """The priority, 1 (first) to 9 (last).
+
+    Raises:
+        NotQueued: it is something else.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or not FIRST <= value <= LAST:
+        raise NotQueued(
+            f"The priority is a number from {FIRST} (first) to {LAST} (last), not {value!r}."
+        )
+    return value
+
+
+def queue_name(value: object) -> str:
+    """The name of a queue.
+
+    Raises:
+        NotQueued: no queue can have this name.
+    """
+    try:
+        validate_queue_name(value)
+    except ValidationError as error:
+        shown = repr(value)
+        raise NotQueued(f"{error.message} Not: {shown[:80]}.") from None
+    return str(value)
+
+
+def _from_job(job: Job) -> Execution:
+    stored = Job.objects.filter(pk=job.pk).first()
+    if stored is None:
+        raise NotQueued(f"The Job {job.name!r} isn't there (any more).")
+    if not (stored.enabled and job.enabled):
+        raise JobDisabled(f"The Job {job.name!r} is disabled; enable it to queue it.")
+    environments.resolve(stored.environment, stored.argv, stored.env, stored.working_directory)
+    return Execution(
+        job=stored,
+        job_name=stored.name,
+        queue=stored.queue,
+        argv=commandline.validate(stored.argv),
+        environment=stored.environment,
+        working_directory=stored.working_directory,
+        env=commandline.validate_env(stored.env),
+        codes=stored.codes,
+        max_runtime=stored.max_runtime,
+        kill_after=stored.kill_after,
+        rerun_if_lost=stored.rerun_if_lost,
+    )
+
+
+def _from_command(
+    argv: object, environment: str, env: Mapping[str, str], working_directory: str
+) -> Execution:
+    command = commandline.validate(argv)
+    variables = commandline.validate_env(env)
+    resolved = environments.resolve(environment, command, variables, working_directory)
+    return Execution(
+        queue=DEFAULT_QUEUE,
+        argv=command,
+        environment=environment,
+        working_directory=working_directory,
+        env=variables,
+        codes=codes.recognise(resolved.argv),
+    )
+
+
+def _aware(value: datetime | None) -> datetime | None:
+    return timezone.make_aware(value) if value is not None and timezone.is_naive(value) else value
+
+
+def _storable(text: str) -> str:
+    return text.replace("\0", "").encode(errors="replace").decode()

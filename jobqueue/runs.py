@@ -1,0 +1,188 @@
+"""One run, from its claim to its end: the command is built, started and watched.
+
+The worker runs one after another, ``manage.py jobs run --direct`` just one.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from django.db import DatabaseError
+from django.utils import timezone
+
+from . import codes, conf, environments, output, signals
+from .commandline import printable
+from .executor import Command, Executor, Outcome, Run
+from .models import Execution, State
+from .queue import End
+
+log = logging.getLogger("jobqueue.runs")
+
+#: Seconds until a run is looked at first, and between two looks.
+FIRST_LOOK, LOOK = 0.1, 0.5
+#: A run that is lost this often in a row is not queued again.
+LOST_ATTEMPTS = 3
+
+
+def start(execution: Execution, executor: Executor) -> Run | Outcome:
+    """Start the process; an Outcome says why it can't be."""
+    try:
+        return executor.start(command_for(execution))
+    except ValueError as error:
+        return Outcome(return_code=None, error="launch_failed", message=str(error))
+
+
+def command_for(execution: Execution) -> Command:
+    """What is started for an Execution.
+
+    Raises:
+        ValueError: its environment is unknown or broken, or its program isn't allowed.
+    """
+    settings = conf.current()
+    resolved = environments.resolve(
+        execution.environment, execution.argv, execution.env, execution.working_directory
+    )
+    kill_after = _limit(execution.kill_after, settings.KILL_AFTER)
+    return Command(
+        argv=resolved.argv,
+        cwd=resolved.working_directory,
+        env={**resolved.env, **_variables(execution)},
+        log_path=str(log_path(execution.pk)),
+        run_path=str(settings.run_dir / f"{execution.pk}.run"),
+        log_limit=settings.LOG_LIMIT,
+        kill_after=kill_after.total_seconds() if kill_after else None,
+        note={"execution": execution.pk, "owner": execution.owner},
+    )
+
+
+def log_path(pk: int) -> Path:
+    """The log file of an Execution; a thousand share a directory."""
+    return conf.current().log_dir / str(pk // 1000) / f"{pk}.log"
+
+
+def watch(execution: Execution, run: Run | Outcome) -> End:
+    """Wait for a run's end. Meanwhile keep its row up to date, and look for an order to stop it."""
+    if isinstance(run, Outcome):
+        return _end(execution, run, None)
+    seconds, stored = FIRST_LOOK, {"pid": None, "log_tail": ""}
+    while (outcome := run.wait(seconds)) is None:
+        seconds = LOOK
+        try:
+            _look(execution, run, stored)
+        except DatabaseError as error:
+            log.warning("%s runs on, its row can't be kept up to date: %s", execution.pk, error)
+    return _end(execution, outcome, run.pid)
+
+
+def announce_started(execution: Execution) -> None:
+    """Log and signal a start."""
+    log.info("%s started: %s", execution.pk, printable(execution.label))
+    signals.execution_started.send_robust(sender=Execution, execution=execution)
+
+
+def announce_finished(execution: Execution) -> None:
+    """Log and signal an end, and forget the run file: the row says all now."""
+    took = execution.elapsed(timezone.now()) or timedelta(0)
+    reason = printable(execution.reason) or f"return code {execution.return_code}"
+    log.info("%s %s: %s, %.3f s", execution.pk, execution.state, reason, took.total_seconds())
+    if again := execution.details.get("queued_again_as"):
+        log.info("%s queued again as %s", execution.pk, again)
+    signals.execution_finished.send_robust(sender=Execution, execution=execution)
+    (conf.current().run_dir / f"{execution.pk}.run").unlink(missing_ok=True)
+
+
+def _variables(execution: Execution) -> dict[str, str]:
+    return {
+        "JOBQUEUE_EXECUTION": str(execution.pk),
+        "JOBQUEUE_JOB": execution.job_name,
+        "JOBQUEUE_QUEUE": execution.queue,
+        "JOBQUEUE_TRIGGER": (execution.trigger_at or execution.queued_at).isoformat(),
+    }
+
+
+def _limit(own: timedelta | None, default: timedelta | None) -> timedelta | None:
+    """A limit of this run: its own, else the site's; zero means none."""
+    return (default if own is None else own) or None
+
+
+def _look(execution: Execution, run: Run, stored: dict[str, Any]) -> None:
+    """Store what changed since the last look, raise the alert when due, obey an order to stop."""
+    path = log_path(execution.pk)
+    seen = {"pid": run.pid, "log_tail": output.tail(path, conf.current().LOG_TAIL)}
+    row = Execution.objects.filter(pk=execution.pk)
+    if seen != stored:
+        row.update(**seen, log_path=str(path) if seen["log_tail"] else "")
+        stored.update(seen)
+    if _is_overdue(execution):
+        execution.details = {**execution.details, "overdue": True}
+        row.update(details=execution.details)
+        _alert_overdue(execution)
+    if row.filter(stop_requested_at__isnull=False).exists():
+        run.stop()
+
+
+def _is_overdue(execution: Execution) -> bool:
+    limit = _limit(execution.max_runtime, conf.current().MAX_RUNTIME)
+    elapsed = execution.elapsed(timezone.now())
+    return bool(limit and elapsed and elapsed > limit and not execution.details.get("overdue"))
+
+
+def _alert_overdue(execution: Execution) -> None:
+    limit = _limit(execution.max_runtime, conf.current().MAX_RUNTIME)
+    log.warning("%s runs longer than %s, and goes on", execution.pk, limit)
+    signals.execution_overdue.send_robust(sender=Execution, execution=execution)
+
+
+def _end(execution: Execution, outcome: Outcome, pid: int | None) -> End:
+    path = log_path(execution.pk)
+    reading, again = _read(execution, outcome)
+    return End(
+        state=reading.state,
+        reason=reading.reason,
+        return_code=outcome.return_code,
+        pid=pid,
+        log_path=str(path) if outcome.log else "",
+        log_tail=output.tail(path, conf.current().LOG_TAIL) if outcome.log else "",
+        details=_details(outcome),
+        again_after=again,
+    )
+
+
+def _read(execution: Execution, outcome: Outcome) -> tuple[codes.Reading, timedelta | None]:
+    """State and reason of a run, and the delay after which it's queued again, if it is."""
+    if outcome.ended_by == "kill_after":
+        limit = _limit(execution.kill_after, conf.current().KILL_AFTER)
+        return codes.Reading(State.TIMED_OUT, f"ended after {limit}, its limit (kill after)"), None
+    if outcome.ended_by == "stop":
+        return codes.Reading(State.STOPPED, f"stopped by {_who_stopped(execution)}"), None
+    if outcome.error:
+        return codes.Reading(State.FAILED, outcome.message), None
+    if outcome.return_code is None:
+        again = execution.rerun_if_lost and execution.attempt < LOST_ATTEMPTS
+        return codes.Reading(State.LOST, outcome.message), timedelta(0) if again else None
+    reading = codes.read(execution.codes, outcome.return_code, outcome.signal)
+    return reading, _busy_delay(execution.attempt) if reading.busy else None
+
+
+def _busy_delay(attempt: int) -> timedelta | None:
+    """How long to wait before the next attempt; None after the last."""
+    settings = conf.current()
+    if attempt >= settings.BUSY_ATTEMPTS:
+        return None
+    doubled = settings.BUSY_DELAY * 2 ** min(attempt - 1, 20)
+    return min(doubled, settings.BUSY_DELAY_MAX)
+
+
+def _who_stopped(execution: Execution) -> str:
+    row = Execution.objects.filter(pk=execution.pk)
+    return row.values_list("stop_requested_by", flat=True).first() or "an operator"
+
+
+def _details(outcome: Outcome) -> dict[str, Any]:
+    found = {"error": outcome.error, "log_cut": outcome.log_cut, "leftovers": outcome.leftovers}
+    if outcome.message and not outcome.error:
+        found["note"] = outcome.message
+    return {name: value for name, value in found.items() if value}

@@ -1,0 +1,94 @@
+"""What a django-q2 worker does for us: take turns of the queues, and keep the clock.
+
+A turn runs one after another what waits in a queue. It goes on while there is something to run
+and nobody else wants the worker; a wake-up that it sends at its end brings the next turn.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable
+from functools import cache
+from typing import TypeVar
+
+from django.db import InterfaceError, OperationalError, connections
+
+from . import broker, cluster, queue, runs
+from .clock import Clock
+from .executor import Executor
+from .models import Execution
+
+log = logging.getLogger(__name__)
+
+#: Seconds that a turn lasts at least while there is work, whoever else wants the worker.
+TURN = 1.0
+#: Seconds between two tries to write down an end while the database is away.
+PAUSE = 0.5
+
+T = TypeVar("T")
+
+
+def take_turn(queue_name: str) -> None:
+    """Run what waits in a queue; called by django-q2 with the name that a wake-up carries."""
+    turn_ends = time.monotonic() + TURN
+    ended: Execution | None = None
+    execution = None if cluster.stopping() else queue.claim(queue_name)
+    while execution is not None:
+        run = runs.start(execution, _executor())
+        if ended is not None:
+            runs.announce_finished(ended)
+        runs.announce_started(execution)
+        end = runs.watch(execution, run)
+        ended = execution
+        if _must_yield(turn_ends):
+            _persist(lambda: queue.finish(ended, end))
+            execution = None
+        else:
+            execution = _persist(lambda: queue.finish_and_claim(ended, end))
+    if ended is not None:
+        runs.announce_finished(ended)
+        queue.wake_if_ready(queue_name)
+
+
+def spawned(**_: object) -> None:
+    """A worker has started: have its launcher ready and its clock running."""
+    if not sys.platform.startswith("linux"):
+        log.error("Jobs run on Linux only; on %s no queue is served.", sys.platform)
+        return
+    _executor().prepare()
+    Clock().start()
+
+
+def _must_yield(turn_ends: float) -> bool:
+    return cluster.stopping() or (time.monotonic() > turn_ends and cluster.wanted())
+
+
+def _persist(step: Callable[[], T]) -> T:
+    """Do a step on the database, again and again while it is away: an end must not be lost."""
+    while True:
+        try:
+            return step()
+        except (OperationalError, InterfaceError) as error:
+            log.warning("the end of a run can't be stored yet: %s", error)
+            connections.close_all()
+            time.sleep(PAUSE)
+
+
+@cache
+def _executor() -> Executor:
+    return Executor()
+
+
+def join() -> None:
+    """Join the workers of django-q2, in the process that will become one."""
+    from django_q.signals import post_spawn, pre_execute
+
+    cluster.watch()
+    post_spawn.connect(spawned, dispatch_uid="jobqueue.spawned")
+    pre_execute.connect(_take_off, dispatch_uid="jobqueue.acknowledge")
+
+
+def _take_off(*, task: dict[str, object], **_: object) -> None:
+    broker.acknowledge(task)
