@@ -36,6 +36,8 @@ class Clock(threading.Thread):
     def __init__(self) -> None:
         super().__init__(name="jobqueue clock", daemon=True)
         self._next_sign = 0.0
+        self._patience = 0.0
+        #: For each queue that is ready: when it's woken (again), and the pause after that.
         self._woken: dict[str, tuple[float, float]] = {}
 
     def run(self) -> None:
@@ -58,13 +60,16 @@ class Clock(threading.Thread):
             self._wake_ready(now)
 
     def _wake_ready(self, now: float) -> None:
+        """Wake what is ready at the start, and later what was ready a tick ago: the wake-up of a
+        new request gets a moment to arrive by itself."""
         ready = [name for name in queue.with_requests() if queue.is_ready(name)]
-        self._woken = {name: self._woken[name] for name in ready if name in self._woken}
-        for name in ready:
-            due, pause = self._woken.get(name, (0.0, WAKE_AGAIN))
+        known = self._woken
+        self._woken = {name: known.get(name, (now + self._patience, WAKE_AGAIN)) for name in ready}
+        for name, (due, pause) in self._woken.items():
             if now >= due:
                 broker.wake(name)
                 self._woken[name] = (now + pause, min(pause * 2, WAKE_AGAIN_MAX))
+        self._patience = TICK / 2
 
 
 def _say_alive() -> None:

@@ -103,22 +103,28 @@ class Executor:
         """
         if self._has_run():
             raise RuntimeError("An executor runs one command at a time.")
-        number = next(self._numbers)
-        order = {"start": {**_plain(command), "run": number}}
         try:
-            launcher = self._living_launcher().send(order)
+            self._run = self._begin(command)
         except OSError:
-            # It died just now. A message that it didn't take as a whole has had no effect.
+            # The launcher died before it had read the whole order, which had no effect then.
             self.close()
-            launcher = self._living_launcher().send(order)
-        self._run = Run(command, number, launcher)
+            self._run = self._begin(command)
         return self._run
 
     def close(self) -> None:
-        """Let the launcher end: at once, or when the run that still goes on has ended."""
+        """Let the launcher end: at once, or when the run that still goes on has ended.
+
+        Nobody can wait for that run any more; its outcome will be in its run file.
+        """
         if self._launcher is not None:
             self._launcher.let_go(wait=not self._has_run())
             self._launcher = None
+
+    def _begin(self, command: Command) -> Run:
+        number = next(self._numbers)
+        launcher = self._living_launcher()
+        launcher.send({"start": {**_plain(command), "run": number}})
+        return Run(command, number, launcher)
 
     def _has_run(self) -> bool:
         return self._run is not None and not self._run.has_ended
@@ -145,7 +151,10 @@ class Run:
         self._launcher = launcher
         self._pid_started = 0
         self._outcome: Outcome | None = None
-        self._hear_launcher(deadline=None)
+        try:
+            self._take_in(launcher.receive(deadline=None))
+        except EOFError:
+            self._end_without_launcher(deadline=None)
 
     @property
     def has_ended(self) -> bool:
@@ -172,15 +181,18 @@ class Run:
         """Take in one message; False when none came until the deadline."""
         try:
             message = self._launcher.receive(deadline)
-        except EOFError:
+        except (EOFError, ConnectionResetError):
             return self._end_without_launcher(deadline)
+        self._take_in(message)
+        return message is not None
+
+    def _take_in(self, message: Message | None) -> None:
         if message is None:
-            return False
+            return
         if "outcome" in message:
             self._outcome = Outcome(**message["outcome"])
         else:
             self.pid, self._pid_started = message["pid"], message["pid_started"]
-        return True
 
     def _end_without_launcher(self, deadline: float | None) -> bool:
         """End what is left of a run whose launcher died; False when some lives at the deadline."""
@@ -240,7 +252,10 @@ class _Launcher:
         return self
 
     def receive(self, deadline: float | None) -> Message | None:
-        """The next message; None if none came until the deadline; EOFError if it has ended."""
+        """The next message; None if none came until the deadline.
+
+        EOFError if the launcher has ended; ConnectionResetError if it had something unread then.
+        """
         while (message := self._channel.take()) is None:
             if deadline is not None:
                 left = max(0.0, deadline - time.monotonic())

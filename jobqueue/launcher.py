@@ -54,11 +54,11 @@ class Channel:
         self.socket.sendall(json.dumps(message).encode() + b"\n")
 
     def fill(self) -> bool:
-        """Wait for more to arrive; False when the other side is gone."""
-        try:
-            data = self.socket.recv(1 << 16)
-        except ConnectionResetError:
-            data = b""
+        """Wait for more to arrive; False when the other side is gone.
+
+        ConnectionResetError when it went without having read all that was sent to it.
+        """
+        data = self.socket.recv(1 << 16)
         self._buffer += data
         return bool(data)
 
@@ -89,7 +89,7 @@ class Log:
 
     def look(self) -> None:
         """Cut the log if it has grown beyond its limit."""
-        if self.problem or self._size() <= self.limit:
+        if self._size() <= self.limit:
             return
         try:
             self._cut_middle()
@@ -213,7 +213,7 @@ class Run:
         return max(0.0, min(LOOK_EVERY, next_moment))
 
     def _hear_worker(self) -> bool:
-        connected = self._worker.fill()
+        connected = hear(self._worker)
         while message := self._worker.take():
             if message.get("stop") == self._number:
                 self._end("stop")
@@ -287,7 +287,7 @@ def run(order: Message, log: Log, run_file: RunFile, worker: Channel) -> Message
     """Start the command and see it to its end."""
     try:
         process = launch(order, log.fd)
-    except (OSError, ValueError, TypeError, subprocess.SubprocessError) as error:
+    except (OSError, ValueError, TypeError, IndexError, subprocess.SubprocessError) as error:
         reason, message = explain(error, order["argv"], order["cwd"], order["env"])
         return outcome(error=reason, message=message)
     going = Run(process, order, log, worker)
@@ -329,14 +329,23 @@ def encoded(variables: Message) -> dict[bytes, bytes]:
 
 def outcome(**known: object) -> Message:
     """The fields of `executor.Outcome`."""
-    nothing: Message = {"return_code": None, "signal": None, "error": "", "message": "", "ended_by": ""}
-    return {**nothing, "log": False, "log_cut": False, "leftovers": 0, **known}
+    codes = {"return_code": None, "signal": None, "leftovers": 0}
+    words = {"error": "", "message": "", "ended_by": ""}
+    return {**codes, **words, "log": False, "log_cut": False, **known}
 
 
 def tell(worker: Channel, message: Message) -> None:
     """Send to a worker that may be dead."""
     with suppress(OSError):
         worker.send(message)
+
+
+def hear(worker: Channel) -> bool:
+    """Wait for more from the worker; False when it is dead."""
+    try:
+        return worker.fill()
+    except ConnectionResetError:
+        return False
 
 
 def explain(error: Exception, argv: list[str], cwd: str | None, env: Message) -> tuple[str, str]:
@@ -358,16 +367,15 @@ def explain_program(error: OSError, program: str, cwd: str | None, env: Message)
     files = [os.path.join(cwd or "", place, program) for place in places]
     file = next(filter(os.path.exists, files), None)
     if error.errno in (errno.ENOENT, errno.ENOTDIR) and file is None:
-        where = (
-            f"in {shown(cwd or os.getcwd())}" if "/" in program else "in PATH; give its full path"
-        )
+        directory = shown(cwd) if cwd else "the service's directory"
+        where = f"from {directory}" if "/" in program else "in PATH; give its full path"
         return "not_found", f"The program {name} was not found {where}."
     if error.errno == errno.ENOENT:
         return "not_executable", f"The interpreter in the first line of {name} was not found."
     if error.errno == errno.ENOEXEC:
         return (
             "not_executable",
-            f"{name} is no program: a script needs a first line like #!/bin/sh.",
+            f"{name} is no program: a script begins with a line like #!/bin/sh.",
         )
     if error.errno == errno.EACCES and file is not None and os.path.isdir(file):
         return "not_executable", f"{name} is a directory."
@@ -416,7 +424,8 @@ def locked(fd: int) -> bool:
                 return False
             time.sleep(0.01)
         else:
-            os.ftruncate(fd, 0)
+            if os.fstat(fd).st_size:
+                os.ftruncate(fd, 0)
             return True
 
 
@@ -506,7 +515,7 @@ def main() -> None:
             if "start" in message:
                 carry_out(message["start"], worker)
                 reap_orphans(0)
-        connected = worker.fill()
+        connected = hear(worker)
 
 
 if __name__ == "__main__":
