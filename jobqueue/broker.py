@@ -41,7 +41,7 @@ def wake(queue: str) -> None:
 
 
 def acknowledge(task: dict[str, Any]) -> None:
-    """Take a wake-up off the broker now, not at its end: a turn may outlast the broker's ``retry``."""
+    """Take a wake-up off the broker at once: a turn may outlast the broker's ``retry``."""
     if task.get("func") == TURN and (ack_id := task.pop("ack_id", None)) is not None:
         try:
             _broker(conf.current().CLUSTER).acknowledge(ack_id)

@@ -50,16 +50,23 @@ def _unknown_keys(given: Mapping[Any, Any]) -> Iterator[CheckMessage]:
 
 def _wrong_types(given: Mapping[Any, Any]) -> Iterator[CheckMessage]:
     for key, (types, words) in _TYPES.items():
-        value = given.get(key)
-        if key not in given or (isinstance(value, types) and not isinstance(value, bool)):
-            below_zero = isinstance(value, int | float) and value < 0
-            below_zero = below_zero or (isinstance(value, timedelta) and value < timedelta(0))
-            if not below_zero:
-                continue
-            words += ", not below zero"
-        yield Error(
-            f"JOBQUEUE[{key!r}] is {value!r}.", hint=f"It takes {words}.", id="jobqueue.E002"
-        )
+        if key in given and (wrong := _wrong(given[key], types, words)):
+            yield Error(
+                f"JOBQUEUE[{key!r}] is {given[key]!r}.",
+                hint=f"It takes {wrong}.",
+                id="jobqueue.E002",
+            )
+
+
+def _wrong(value: Any, types: tuple[type, ...], words: str) -> str:
+    """What the setting takes instead of this value; "" if the value is fine."""
+    if not isinstance(value, types) or isinstance(value, bool):
+        return words
+    if isinstance(value, list | tuple) and not all(isinstance(item, str) for item in value):
+        return words
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    below_zero = isinstance(seconds, int | float) and seconds < 0
+    return f"{words}, not below zero" if below_zero else ""
 
 
 def _environments(given: Mapping[Any, Any]) -> Iterator[CheckMessage]:

@@ -1,7 +1,8 @@
 """The thread that keeps time in a worker, while its main thread may be busy with a long run.
 
-It says that the cluster is alive, and, when the worker has nothing to do, wakes the queues in
-which a run could start: after a pause or a delay that is over, or a wake-up that got lost.
+It says that the cluster is alive, and wakes the queues in which a run could start and nobody else
+wakes for: after a pause or a delay that is over, and, when the worker has nothing to do, those of
+which a wake-up may have got lost.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Clock(threading.Thread):
     def __init__(self) -> None:
         super().__init__(name="jobqueue clock", daemon=True)
         self._next_sign = 0.0
-        self._patience = 0.0
+        self._looked_at = timezone.now()
         #: For each queue that is ready: when it's woken (again), and the pause after that.
         self._woken: dict[str, tuple[float, float]] = {}
 
@@ -56,20 +57,29 @@ class Clock(threading.Thread):
         if now >= self._next_sign:
             _say_alive()
             self._next_sign = now + SIGN_OF_LIFE.total_seconds()
-        if cluster.idle() and not cluster.stopping():
-            self._wake_ready(now)
+        if not cluster.stopping():
+            looked_at = timezone.now()
+            ready = [name for name in queue.with_requests() if queue.is_ready(name)]
+            self._wake_due(ready)
+            self._looked_at = looked_at
+            if cluster.idle():
+                self._wake_forgotten(ready, now)
 
-    def _wake_ready(self, now: float) -> None:
-        """Wake what is ready at the start, and later what was ready a tick ago: the wake-up of a
-        new request gets a moment to arrive by itself."""
-        ready = [name for name in queue.with_requests() if queue.is_ready(name)]
-        known = self._woken
-        self._woken = {name: known.get(name, (now + self._patience, WAKE_AGAIN)) for name in ready}
+    def _wake_due(self, ready: list[str]) -> None:
+        """Wake what time has made ready since the last look, even if the worker is busy: one that
+        serves another queue for long must learn that this one wants it, too."""
+        for name in ready:
+            if not queue.could_start(name, self._looked_at):
+                broker.wake(name)
+
+    def _wake_forgotten(self, ready: list[str], now: float) -> None:
+        """Wake what was ready a tick ago: a wake-up gets a moment to arrive by itself."""
+        new = (now + TICK / 2, WAKE_AGAIN)
+        self._woken = {name: self._woken.get(name, new) for name in ready}
         for name, (due, pause) in self._woken.items():
             if now >= due:
                 broker.wake(name)
                 self._woken[name] = (now + pause, min(pause * 2, WAKE_AGAIN_MAX))
-        self._patience = TICK / 2
 
 
 def _say_alive() -> None:

@@ -40,6 +40,13 @@ def name(cluster: Identity) -> str:
     return str(humanize(cluster.uuid.hex))
 
 
+def serves(name: str | None) -> bool:
+    """Whether this process is of the cluster that the wake-ups go to (None: the default one)."""
+    from django_q.conf import Conf
+
+    return name is None or name == Conf.CLUSTER_NAME
+
+
 def stopping() -> bool:
     """Whether the cluster was asked to stop; False outside of one."""
     return _stop_event is not None and _stop_event.is_set()

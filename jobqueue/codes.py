@@ -17,9 +17,10 @@ BOTS_ENGINE: Final = "bots-engine"
 
 _ENGINES = ("bots-engine", "bots-engine.py")
 _PYTHON = re.compile(r"python[0-9.]*(\.exe)?$")
+_CODE_OR_MODULE = re.compile(r"-[bBdEiIOPqsSuvx]*[cm]")
 _BOTS = {
     1: ("failed", "bots-engine: system error (return code 1); see its output"),
-    2: ("warned", "bots-engine: the run ended with errors inside (return code 2); see Bots' reports"),
+    2: ("warned", "bots-engine: errors in the run (return code 2); see the reports in Bots"),
     3: ("failed", "bots-engine: another engine was running, so nothing was done (return code 3)"),
 }
 
@@ -36,9 +37,10 @@ class Reading(NamedTuple):
 
 
 def read(scheme: str, return_code: int, signal_number: int | None = None) -> Reading:
-    """Read a return code (128+n after a death by signal n) as ``exit-status`` or ``bots-engine``."""
+    """Read a return code, 128+n after a death by signal n, by one of the two schemes."""
     if signal_number is not None:
-        return Reading("failed", f"ended by {signal_name(signal_number)} (return code {return_code})")
+        name = signal_name(signal_number)
+        return Reading("failed", f"ended by {name} (return code {return_code})")
     if return_code == 0:
         return Reading("succeeded", "")
     if scheme == BOTS_ENGINE and return_code in _BOTS:
@@ -56,7 +58,22 @@ def signal_name(number: int) -> str:
 
 def recognise(argv: Sequence[str]) -> str:
     """The reading for a bare command: *bots-engine* if its program or script is Bots' engine."""
-    words = [PurePath(word).name for word in argv[:1]]
-    if words and _PYTHON.match(words[0]):
-        words += [PurePath(word).name for word in argv[1:] if not word.startswith("-")][:1]
-    return BOTS_ENGINE if any(word in _ENGINES for word in words) else EXIT_STATUS
+    program = PurePath(argv[0]).name if argv else ""
+    if _PYTHON.match(program):
+        program = PurePath(_script(argv[1:])).name
+    return BOTS_ENGINE if program in _ENGINES else EXIT_STATUS
+
+
+def _script(arguments: Sequence[str]) -> str:
+    """The script that a Python with these arguments runs; ``""`` if it is none."""
+    words = iter(arguments)
+    for word in words:
+        if word in ("-W", "-X"):
+            next(words, None)
+        elif word == "--":
+            return next(words, "")
+        elif _CODE_OR_MODULE.match(word):
+            return ""
+        elif not word.startswith("-"):
+            return word
+    return ""

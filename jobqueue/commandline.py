@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 ARGUMENT_LIMIT = 128 * 1024 - 1
 #: What all arguments together may take; execve(2) allows a quarter of the stack, mostly 2 MiB.
 ARGV_LIMIT = 1024 * 1024
+#: Characters that the path of a working directory may have; the tables have room for so many.
+DIRECTORY_LIMIT = 1024
 
 
 def split(line: str) -> list[str]:
@@ -43,7 +45,7 @@ def validate(argv: object) -> list[str]:
     if not argv[0].strip():
         raise ValueError("The program is empty: name the program to run.")
     if sum(len(word.encode()) + 9 for word in argv) > ARGV_LIMIT:
-        raise ValueError(f"The command is longer than {ARGV_LIMIT} bytes; pass long input by a file.")
+        raise ValueError(f"The command is over {ARGV_LIMIT} bytes; pass long input by a file.")
     return list(argv)
 
 
@@ -54,13 +56,25 @@ def validate_env(env: object) -> dict[str, str]:
         ValueError: a name or value isn't a string, or can't be passed to a process.
     """
     if not isinstance(env, Mapping):
-        raise ValueError("Environment variables are names with values, such as {\"LANG\": \"C.UTF-8\"}.")
+        raise ValueError('Environment variables are a dict, such as {"LANG": "C.UTF-8"}.')
     for name, value in env.items():
         _validate_word(name, "The name of a variable")
         _validate_word(value, f"The value of the variable {name!r}")
         if not name or "=" in name:
             raise ValueError(f"{name!r} can't be the name of an environment variable.")
     return dict(env)
+
+
+def validate_directory(path: object) -> str:
+    """A working directory (``""``: none) if it can be stored, and given to a process.
+
+    Raises:
+        ValueError: it isn't a string, too long, or no path at all.
+    """
+    _validate_word(path, "The working directory")
+    if len(str(path)) > DIRECTORY_LIMIT:
+        raise ValueError(f"The working directory is longer than {DIRECTORY_LIMIT} characters.")
+    return str(path)
 
 
 def _validate_word(word: object, what: str) -> None:
@@ -73,7 +87,7 @@ def _validate_word(word: object, what: str) -> None:
     except UnicodeEncodeError:
         raise ValueError(f"{what} isn't valid UTF-8.") from None
     if size > ARGUMENT_LIMIT:
-        raise ValueError(f"{what} is longer than {ARGUMENT_LIMIT} bytes, the most that Linux takes.")
+        raise ValueError(f"{what} is over {ARGUMENT_LIMIT} bytes, the most that Linux takes.")
 
 
 def printable(text: str) -> str:

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -50,12 +50,12 @@ class Settings:
     #: Days that ended executions are kept by ``manage.py queue prune``.
     KEEP_DAYS: int = 90
 
-    @property
+    @cached_property
     def run_dir(self) -> Path:
         """Where the run files lie, one for each run that is going on."""
         return self.DATA_DIR / "runs"
 
-    @property
+    @cached_property
     def log_dir(self) -> Path:
         """Where the log files of the runs lie."""
         return self.DATA_DIR / "logs" / "executions"

@@ -27,8 +27,6 @@ from . import commandline, conf
 KEYS = ("prefix", "virtualenv", "env", "working_directory")
 
 
-
-
 @dataclass(frozen=True)
 class Resolved:
     """What is started in the end."""
@@ -52,7 +50,8 @@ def resolve(
     return Resolved(
         argv=command,
         env={**_variables(environment), **env},
-        working_directory=working_directory or environment.get("working_directory") or None,
+        working_directory=str(working_directory or environment.get("working_directory") or "")
+        or None,
     )
 
 
@@ -83,15 +82,17 @@ def problems(environment: object) -> Iterator[str]:
     for key in environment:
         if key not in KEYS:
             yield f"unknown key {key!r} (known: {', '.join(KEYS)})"
-    prefix = environment.get("prefix", [])
-    if isinstance(prefix, str) or not all(isinstance(word, str) for word in prefix):
-        yield "'prefix' is not a list of strings"
-    try:
-        commandline.validate_env(environment.get("env", {}))
-    except ValueError as error:
-        yield f"'env': {error}"
+    for key, check in (("prefix", commandline.validate), ("env", commandline.validate_env)):
+        try:
+            if environment.get(key, ()) not in ((), [], {}):
+                check(environment[key])
+        except ValueError as error:
+            yield f"{key!r}: {error}"
+    for key in ("virtualenv", "working_directory"):
+        if not isinstance(environment.get(key, ""), str | os.PathLike):
+            yield f"{key!r} is not a path"
     directory = environment.get("virtualenv")
-    if directory is not None and not (Path(directory) / "bin" / "python").exists():
+    if isinstance(directory, str | os.PathLike) and not Path(directory, "bin", "python").exists():
         yield f"there is no bin/python in the virtual environment {str(directory)!r}"
 
 
@@ -119,5 +120,6 @@ def _variables(environment: Mapping[str, Any]) -> dict[str, str]:
     variables: dict[str, str] = {}
     if directory := environment.get("virtualenv"):
         variables["VIRTUAL_ENV"] = str(directory)
-        variables["PATH"] = f"{Path(directory, 'bin')}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+        path = os.environ.get("PATH", os.defpath)
+        variables["PATH"] = f"{Path(directory, 'bin')}{os.pathsep}{path}"
     return {**variables, **environment.get("env", {})}

@@ -22,11 +22,12 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import cache
 
 TYPE_CHECKING = False  # importing typing would double the time that a launcher takes to start
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
     Message = dict[str, Any]
@@ -102,15 +103,18 @@ class Log:
         with suppress(OSError):
             os.write(self.fd, f"{start}[jobqueue] {text}\n".encode())
 
-    def close(self) -> bool:
-        """Whether a log stays; an empty one is removed."""
+    def is_empty(self) -> bool:
+        """Whether nothing was written, once and for all: the run has ended."""
         self.look()
-        stays = self._size() > 0
+        return self._size() == 0
+
+    def close(self) -> None:
+        """Close the file; an empty one is removed."""
+        empty = self._size() == 0
         os.close(self.fd)
-        if not stays and not self.problem:
+        if empty and not self.problem:
             with suppress(OSError):
                 os.unlink(self.path)
-        return stays
 
     def _size(self) -> int:
         return os.fstat(self.fd).st_size
@@ -141,7 +145,14 @@ class Log:
 
 
 class RunFile:
-    """What outlives the worker: who runs, then how it ended; locked for as long as it runs."""
+    """What outlives the worker: who runs, then how it ended; locked for as long as it runs.
+
+    The file stays open when its run has ended, since the next run mostly has the same: to make,
+    lock and remove one for each run costs 0.1 ms.
+    """
+
+    _open_path = ""
+    _open_fd = -1
 
     def __init__(self, path: str, note: Message) -> None:
         self.problem = ""
@@ -149,12 +160,23 @@ class RunFile:
         self._path = path
         self._fd: int | None = None
         try:
-            self._fd = open_with_directory(path, os.O_RDWR | os.O_APPEND)
+            self._fd = self._opened(path)
             self.taken = not locked(self._fd)
         except (OSError, ValueError) as error:
             self.problem = f"The run file {shown(path)} could not be made: {words(error)}."
         if not self.taken:
             self.write(note)
+
+    @classmethod
+    def _opened(cls, path: str) -> int:
+        if cls._open_path == path and is_still(cls._open_fd, path):
+            return cls._open_fd
+        if cls._open_path:
+            os.close(cls._open_fd)
+            cls._open_path = ""
+        cls._open_fd = open_with_directory(path, os.O_RDWR | os.O_APPEND)
+        cls._open_path = path
+        return cls._open_fd
 
     def write(self, record: Message) -> None:
         """Append one line of JSON."""
@@ -165,10 +187,12 @@ class RunFile:
         except OSError as error:
             self.problem = f"The run file {shown(self._path)} can't be written: {words(error)}."
 
-    def close(self) -> None:
-        """Release the lock; the file stays."""
-        if self._fd is not None:
-            os.close(self._fd)
+    def close(self, record: Message) -> None:
+        """Append the last line and release the lock; the file stays."""
+        if not self.taken:
+            self.write(record)
+            if self._fd is not None:
+                fcntl.flock(self._fd, fcntl.LOCK_UN)
 
 
 class Run:
@@ -269,18 +293,21 @@ class Run:
 def carry_out(order: Message, worker: Channel) -> None:
     """Do what a start message orders; tell the worker and the run file how it ended."""
     run_file = RunFile(order["run_path"], order["note"])
+    log = None
     if run_file.taken:
         message = f"It runs already: its run file {shown(order['run_path'])} is locked."
         result = outcome(error="launch_failed", message=message)
     else:
         log = Log(order["log_path"], order["log_limit"])
         result = run(order, log, run_file, worker)
-        result |= {"log": log.close(), "log_cut": log.cut}
+        result |= {"log": not log.is_empty(), "log_cut": log.cut}
         problems = result["message"], log.problem, run_file.problem
         result["message"] = " ".join(filter(None, problems))
-        run_file.write({"outcome": result})
+    # The worker is told first: what follows is done while it stores the end.
     tell(worker, {"outcome": result})
-    run_file.close()
+    run_file.close({"outcome": result})
+    if log is not None:
+        log.close()
 
 
 def run(order: Message, log: Log, run_file: RunFile, worker: Channel) -> Message:
@@ -306,25 +333,39 @@ def run(order: Message, log: Log, run_file: RunFile, worker: Channel) -> Message
 
 def launch(order: Message, log_fd: int) -> subprocess.Popen[bytes]:
     """Start the program in a session of its own; without preexec_fn, so that vfork is used."""
-    return subprocess.Popen(
-        order["argv"],
-        cwd=order["cwd"],
-        env={**service_environment(), **encoded(order["env"])},
-        stdin=subprocess.DEVNULL,
-        stdout=log_fd,
-        stderr=log_fd,
-        start_new_session=True,
-    )
+    with own_environment(order["env"]):
+        return subprocess.Popen(
+            order["argv"],
+            cwd=order["cwd"],
+            stdin=nothing(),
+            stdout=log_fd,
+            stderr=log_fd,
+            start_new_session=True,
+        )
+
+
+@contextmanager
+def own_environment(variables: Message) -> Iterator[None]:
+    """Have these variables ourselves for the moment of the start.
+
+    Handing subprocess a whole environment costs each job 0.04 ms.
+    """
+    before = {name: os.environ.get(name) for name in variables}
+    try:
+        os.environ.update(variables)
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 @cache
-def service_environment() -> dict[bytes, bytes]:
-    """Our own environment, as bytes: encoding it anew costs each job 0.04 ms."""
-    return dict(os.environb)
-
-
-def encoded(variables: Message) -> dict[bytes, bytes]:
-    return {os.fsencode(name): os.fsencode(value) for name, value in variables.items()}
+def nothing() -> int:
+    """The stdin of all jobs."""
+    return os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
 
 
 def outcome(**known: object) -> Message:
@@ -413,6 +454,14 @@ def open_with_directory(path: str, flags: int) -> int:
         return os.open(path, flags, 0o600)
 
 
+def is_still(fd: int, path: str) -> bool:
+    """Whether a path is still that of an open file."""
+    try:
+        return os.path.samestat(os.fstat(fd), os.stat(path))
+    except OSError:
+        return False
+
+
 def locked(fd: int) -> bool:
     """Lock a run file; False when another launcher holds it."""
     give_up_at = time.monotonic() + 1  # a reader that asks whether it's locked holds it an instant
@@ -440,10 +489,15 @@ def process_stat(pid: int) -> tuple[bool, int, int] | None:
     Fields 3, 5, 20 and 22 of proc_pid_stat(5); None when there is no such process.
     """
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            fields = file.read().rpartition(b")")[2].split()
+        fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
+    try:
+        fields = os.read(fd, 4096).rpartition(b")")[2].split()
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
     # A main thread that has ended before the others looks like a zombie, too.
     lives = fields[0] not in (b"Z", b"X") or int(fields[17]) > 1
     return lives, int(fields[2]), int(fields[19])

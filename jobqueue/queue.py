@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -22,13 +23,17 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Min
 from django.utils import timezone
 
-from . import broker, conf
+from . import broker, conf, signals
 from . import statements as sql
 from .commandline import printable
 from .models import Execution, Queue, Source, State
-from .requests import priority_number, queue_name
+from .requests import aware, priority_number, queue_name
 
 log = logging.getLogger(__name__)
+
+
+#: What a run adds to the details that its request came with.
+DETAILS_OF_A_RUN = {"error", "leftovers", "log_cut", "note", "overdue", "queued_again_as"}
 
 
 class Outcome(StrEnum):
@@ -110,8 +115,10 @@ def _same_waiting(request: Execution) -> Execution | None:
 
 
 def _promote(waiting: Execution, priority: int) -> Outcome:
-    better = Execution.objects.filter(pk=waiting.pk, priority__gt=priority).waiting()
-    if waiting.priority > priority and better.update(priority=priority):
+    def is_worse(row: Execution) -> bool:
+        return row.state == State.WAITING and row.priority > priority
+
+    if waiting.priority > priority and _change(waiting, is_worse, priority=priority):
         waiting.priority = priority
         return PROMOTED
     return DUPLICATE
@@ -119,12 +126,20 @@ def _promote(waiting: Execution, priority: int) -> Outcome:
 
 def _wake_for(execution: Execution) -> None:
     """After the commit: a wake-up, unless the queue is busy or was woken for an older request."""
-    connection = _connection()
-    if sql.statements(connection).needs_wake(connection, execution, timezone.now()):
+    connection, now = _connection(), timezone.now()
+    if execution.not_before is not None and execution.not_before > now:
+        return  # the clock wakes for it when its time has come
+    if sql.statements(connection).needs_wake(connection, execution, now):
         broker.wake(execution.queue)
 
 
 # Running
+
+
+def relaxed() -> AbstractContextManager[None]:
+    """For a turn: its claims and ends need not reach the disk at once, what it enqueues does."""
+    connection = _connection()
+    return sql.statements(connection).relaxed(connection)
 
 
 def owner() -> str:
@@ -237,7 +252,7 @@ def _queue_again(execution: Execution, end: End) -> None:
     again.pk, again.state, again.source = None, State.WAITING, Source.RETRY
     again.retry_of_id, again.attempt = execution.pk, execution.attempt + 1
     again.not_before = timezone.now() + end.again_after if end.again_after else None
-    again.details = {k: v for k, v in execution.details.items() if k in ("files",)}
+    again.details = {k: v for k, v in execution.details.items() if k not in DETAILS_OF_A_RUN}
     connection = _connection()
     pk = sql.statements(connection).insert(connection, sql.prepare_insert(connection, again))
     if serving := pk or getattr(_same_waiting(again), "pk", None):
@@ -252,16 +267,16 @@ def _queue_again(execution: Execution, end: End) -> None:
 def cancel(execution: Execution, by: str) -> bool:
     """Take a waiting request off its queue; False if it doesn't wait (any more)."""
     end = {"state": State.CANCELLED, "ended_at": timezone.now(), "reason": f"cancelled by {by}"}
-    done = bool(Execution.objects.filter(pk=execution.pk).waiting().update(**end))
+    done = _change(execution, _waits, **end)
     if done:
         log.info("%s cancelled by %s", execution.pk, printable(by))
+        _announce_cancelled(pk=execution.pk)
     return done
 
 
 def set_priority(execution: Execution, priority: int, by: str) -> bool:
     """Give a waiting request another priority; False if it doesn't wait (any more)."""
-    waiting = Execution.objects.filter(pk=execution.pk).waiting()
-    done = bool(waiting.update(priority=priority_number(priority)))
+    done = _change(execution, _waits, priority=priority_number(priority))
     if done:
         log.info("%s priority %s by %s", execution.pk, priority, printable(by))
     return done
@@ -269,8 +284,8 @@ def set_priority(execution: Execution, priority: int, by: str) -> bool:
 
 def request_stop(execution: Execution, by: str) -> bool:
     """Have a running one stopped by its worker: SIGTERM, SIGKILL 10 s later; False if it ended."""
-    running = Execution.objects.filter(pk=execution.pk).running()
-    done = bool(running.update(stop_requested_at=timezone.now(), stop_requested_by=by))
+    order = {"stop_requested_at": timezone.now(), "stop_requested_by": by}
+    done = _change(execution, _runs, **order)
     if done:
         log.info("%s stop requested by %s", execution.pk, printable(by))
     return done
@@ -281,7 +296,20 @@ def clear(queue: str, by: str) -> int:
     end = {"state": State.CANCELLED, "ended_at": timezone.now(), "reason": f"cleared by {by}"}
     count = Execution.objects.filter(queue=queue_name(queue)).waiting().update(**end)
     log.info("queue %s cleared by %s: %s cancelled", queue, printable(by), count)
+    _announce_cancelled(queue=queue, ended_at=end["ended_at"])
     return count
+
+
+def _announce_cancelled(**which: Any) -> None:
+    """Signal these ends, at the commit."""
+    if not signals.execution_finished.has_listeners(Execution):
+        return
+
+    def announce() -> None:
+        for execution in Execution.objects.filter(state=State.CANCELLED, **which).order_by("pk"):
+            signals.execution_finished.send_robust(sender=Execution, execution=execution)
+
+    transaction.on_commit(announce, _alias())
 
 
 def pause(queue: str, by: str, reason: str = "", until: datetime | None = None) -> Queue:
@@ -290,7 +318,7 @@ def pause(queue: str, by: str, reason: str = "", until: datetime | None = None) 
         "paused_at": timezone.now(),
         "paused_by": by,
         "pause_reason": reason,
-        "paused_until": until,
+        "paused_until": aware(until),
     }
     row, _ = Queue.objects.update_or_create(name=queue_name(queue), defaults=values)
     log.info("queue %s paused by %s: %s", queue, printable(by), printable(reason))
@@ -308,6 +336,29 @@ def resume(queue: str, by: str) -> bool:
     return done
 
 
+def _change(execution: Execution, may_change: Callable[[Execution], bool], **values: Any) -> bool:
+    """Change a row if it is (still) as it must be; whether it was.
+
+    Locked and changed by its key alone: MariaDB might look for its state by way of an index in
+    which the row moves, and then deadlock with its claim, or miss it.
+    """
+    with transaction.atomic(using=_alias()):
+        row = Execution.objects.filter(pk=execution.pk)
+        current = row.select_for_update().only("state", "priority").first()
+        done = current is not None and may_change(current)
+        if done:
+            row.update(**values)
+    return done
+
+
+def _waits(row: Execution) -> bool:
+    return row.state == State.WAITING
+
+
+def _runs(row: Execution) -> bool:
+    return row.state == State.RUNNING
+
+
 # Looking
 
 
@@ -318,11 +369,14 @@ def is_free(queue: str) -> bool:
 
 def is_ready(queue: str) -> bool:
     """Whether a run could start in this queue at this moment."""
-    now = timezone.now()
+    return could_start(queue, timezone.now()) and is_free(queue)
+
+
+def could_start(queue: str, moment: datetime) -> bool:
+    """Whether neither a delay nor a pause holds up all that waits in this queue at that moment."""
     return (
-        Execution.objects.filter(queue=queue).ready(now).exists()
-        and is_free(queue)
-        and not Queue.objects.filter(name=queue).paused(now).exists()
+        Execution.objects.filter(queue=queue).ready(moment).exists()
+        and not Queue.objects.filter(name=queue).paused(moment).exists()
     )
 
 
@@ -350,7 +404,7 @@ def prune(before: datetime, step: int = 500) -> Iterator[int]:
     Yields:
         How many each step deleted.
     """
-    old = Execution.objects.ended().filter(queued_at__lt=before, ended_at__lt=before)
+    old = Execution.objects.old(before)
     while rows := list(old.order_by("pk").values_list("pk", "log_path")[:step]):
         for _, log_path in rows:
             if log_path:

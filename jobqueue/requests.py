@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -13,6 +15,9 @@ from . import codes, commandline, environments
 from .models import Execution, Job, Source
 from .models.execution import DEFAULT_PRIORITY, FIRST, LAST
 from .models.fields import DEFAULT_QUEUE, validate_queue_name
+
+#: As JSON writes it, but not the six characters themselves, whose backslash it doubles.
+_ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
 class NotQueued(ValueError):
@@ -53,12 +58,12 @@ def build(
         raise
     except ValueError as error:
         raise NotQueued(str(error)) from None
-    execution.trigger_at = _aware(trigger)
+    execution.trigger_at = aware(trigger)
     execution.queued_at = timezone.now()
-    execution.not_before = _aware(not_before)
+    execution.not_before = aware(not_before)
     execution.source = source
     execution.requested_by = _storable(requested_by)[:254]
-    execution.details = dict(details or {})
+    execution.details = _storable_json(details or {})
     execution.digest = execution.request_digest()
     return execution
 
@@ -117,6 +122,7 @@ def _from_command(
 ) -> Execution:
     command = commandline.validate(argv)
     variables = commandline.validate_env(env)
+    commandline.validate_directory(working_directory)
     resolved = environments.resolve(environment, command, variables, working_directory)
     return Execution(
         queue=DEFAULT_QUEUE,
@@ -128,8 +134,23 @@ def _from_command(
     )
 
 
-def _aware(value: datetime | None) -> datetime | None:
+def aware(value: datetime | None) -> datetime | None:
+    """The moment with a time zone; one without is meant in the site's."""
     return timezone.make_aware(value) if value is not None and timezone.is_naive(value) else value
+
+
+def _storable_json(details: Mapping[str, Any]) -> dict[str, Any]:
+    """The details, if every database takes them; PostgreSQL takes no NUL, and only UTF-8."""
+    if not details:
+        return {}
+    try:
+        text = json.dumps(dict(details), ensure_ascii=False, allow_nan=False)
+        text.encode()
+    except (TypeError, ValueError) as error:
+        raise NotQueued(f"The details can't be stored as JSON: {error}.") from None
+    if _ESCAPED_NUL.search(text):
+        raise NotQueued("The details can't be stored: they have a NUL character.")
+    return dict(details)
 
 
 def _storable(text: str) -> str:

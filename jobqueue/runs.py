@@ -6,6 +6,7 @@ The worker runs one after another, ``manage.py jobs run --direct`` just one.
 from __future__ import annotations
 
 import logging
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -30,9 +31,11 @@ LOST_ATTEMPTS = 3
 def start(execution: Execution, executor: Executor) -> Run | Outcome:
     """Start the process; an Outcome says why it can't be."""
     try:
-        return executor.start(command_for(execution))
-    except ValueError as error:
+        run = executor.start(command_for(execution))
+    except (ValueError, OSError) as error:
         return Outcome(return_code=None, error="launch_failed", message=str(error))
+    execution.pid = run.pid
+    return run
 
 
 def command_for(execution: Execution) -> Command:
@@ -51,7 +54,7 @@ def command_for(execution: Execution) -> Command:
         cwd=resolved.working_directory,
         env={**resolved.env, **_variables(execution)},
         log_path=str(log_path(execution.pk)),
-        run_path=str(settings.run_dir / f"{execution.pk}.run"),
+        run_path=str(run_path()),
         log_limit=settings.LOG_LIMIT,
         kill_after=kill_after.total_seconds() if kill_after else None,
         note={"execution": execution.pk, "owner": execution.owner},
@@ -63,10 +66,15 @@ def log_path(pk: int) -> Path:
     return conf.current().log_dir / str(pk // 1000) / f"{pk}.log"
 
 
+def run_path() -> Path:
+    """This process's run file: which run goes on, and how it ended, until its row says so."""
+    return conf.current().run_dir / f"{os.getpid()}.run"
+
+
 def watch(execution: Execution, run: Run | Outcome) -> End:
     """Wait for a run's end. Meanwhile keep its row up to date, and look for an order to stop it."""
     if isinstance(run, Outcome):
-        return _end(execution, run, None)
+        return _end(execution, run)
     seconds, stored = FIRST_LOOK, {"pid": None, "log_tail": ""}
     while (outcome := run.wait(seconds)) is None:
         seconds = LOOK
@@ -74,24 +82,25 @@ def watch(execution: Execution, run: Run | Outcome) -> End:
             _look(execution, run, stored)
         except DatabaseError as error:
             log.warning("%s runs on, its row can't be kept up to date: %s", execution.pk, error)
-    return _end(execution, outcome, run.pid)
+    return _end(execution, outcome)
 
 
 def announce_started(execution: Execution) -> None:
-    """Log and signal a start."""
+    """Log and signal that its process has started, if it has."""
+    if execution.pid is None:
+        return
     log.info("%s started: %s", execution.pk, printable(execution.label))
     signals.execution_started.send_robust(sender=Execution, execution=execution)
 
 
 def announce_finished(execution: Execution) -> None:
-    """Log and signal an end, and forget the run file: the row says all now."""
+    """Log and signal an end."""
     took = execution.elapsed(timezone.now()) or timedelta(0)
-    reason = printable(execution.reason) or f"return code {execution.return_code}"
+    reason = printable(execution.reason).rstrip(".") or f"return code {execution.return_code}"
     log.info("%s %s: %s, %.3f s", execution.pk, execution.state, reason, took.total_seconds())
     if again := execution.details.get("queued_again_as"):
         log.info("%s queued again as %s", execution.pk, again)
     signals.execution_finished.send_robust(sender=Execution, execution=execution)
-    (conf.current().run_dir / f"{execution.pk}.run").unlink(missing_ok=True)
 
 
 def _variables(execution: Execution) -> dict[str, str]:
@@ -110,9 +119,14 @@ def _limit(own: timedelta | None, default: timedelta | None) -> timedelta | None
 
 def _look(execution: Execution, run: Run, stored: dict[str, Any]) -> None:
     """Store what changed since the last look, raise the alert when due, obey an order to stop."""
+    row = Execution.objects.filter(pk=execution.pk)
+    asked_to_stop = row.values_list("stop_requested_at").first()
+    if asked_to_stop is None:
+        _put_back(execution)
+    elif asked_to_stop[0]:
+        run.stop()
     path = log_path(execution.pk)
     seen = {"pid": run.pid, "log_tail": output.tail(path, conf.current().LOG_TAIL)}
-    row = Execution.objects.filter(pk=execution.pk)
     if seen != stored:
         row.update(**seen, log_path=str(path) if seen["log_tail"] else "")
         stored.update(seen)
@@ -120,8 +134,15 @@ def _look(execution: Execution, run: Run, stored: dict[str, Any]) -> None:
         execution.details = {**execution.details, "overdue": True}
         row.update(details=execution.details)
         _alert_overdue(execution)
-    if row.filter(stop_requested_at__isnull=False).exists():
-        run.stop()
+
+
+def _put_back(execution: Execution) -> None:
+    """Somebody deleted the row of a run that goes on: without it, its slot would be free."""
+    log.warning("%s was deleted while it runs; its row is put back", execution.pk)
+    loaded = execution.__dict__
+    names = [f.attname for f in Execution._meta.concrete_fields if not f.generated]
+    known = {name: loaded[name] for name in names if name in loaded}
+    Execution(**known).save(force_insert=True)
 
 
 def _is_overdue(execution: Execution) -> bool:
@@ -136,14 +157,14 @@ def _alert_overdue(execution: Execution) -> None:
     signals.execution_overdue.send_robust(sender=Execution, execution=execution)
 
 
-def _end(execution: Execution, outcome: Outcome, pid: int | None) -> End:
+def _end(execution: Execution, outcome: Outcome) -> End:
     path = log_path(execution.pk)
     reading, again = _read(execution, outcome)
     return End(
         state=reading.state,
         reason=reading.reason,
         return_code=outcome.return_code,
-        pid=pid,
+        pid=execution.pid,
         log_path=str(path) if outcome.log else "",
         log_tail=output.tail(path, conf.current().LOG_TAIL) if outcome.log else "",
         details=_details(outcome),

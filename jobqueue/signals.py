@@ -1,8 +1,9 @@
 """Signals for hosts; the app itself never listens to them.
 
-All are sent in the worker (or the command that runs a Job directly), after the state is stored,
-with ``sender=Execution`` and ``execution`` as the only argument. An exception in a receiver is
-logged and changes nothing. A receiver holds up the bookkeeping of the run, so it should be quick.
+All are sent in the worker (or the command that runs a Job directly), and a cancellation in the
+process that cancels, after the state is stored, with ``sender=Execution`` and ``execution`` as the
+only argument. An exception in a receiver is logged and changes nothing. A receiver holds up the
+bookkeeping of the run, so it should be quick.
 """
 
 from django.dispatch import Signal

@@ -7,7 +7,7 @@ Finishing one run and claiming the next is one transaction. The ORM can't say
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -19,6 +19,7 @@ from .models import Execution, Queue
 
 Row = Sequence[Any]
 NORMAL, FULL = 1, 2  # of SQLite's PRAGMA synchronous
+_DUPLICATE_ENTRY = 1062  # MariaDB's ER_DUP_ENTRY
 
 _EXECUTION = Execution._meta.db_table
 _QUEUE = Queue._meta.db_table
@@ -30,9 +31,10 @@ _FIELDS = [f for f in Execution._meta.concrete_fields if f.name not in _NOT_CLAI
 _UNSET = {"id", "slot", "pid", "stop_requested_at", "started_at", "ended_at", "return_code"}
 _BLANK = ("host", "owner", "stop_requested_by", "reason", "log_path", "log_tail")
 _REQUEST = [f for f in Execution._meta.concrete_fields if f.name not in {*_UNSET, *_BLANK}]
+_FIELD = {f.name: f for f in Execution._meta.concrete_fields if f.name not in ("id", "slot")}
 _END = ("ended_at", "return_code", "reason", "log_path", "log_tail", "pid", "details")
 
-_READY = f"""state = 'waiting' AND queue = %(queue)s
+_READY = """state = 'waiting' AND queue = %(queue)s
     AND (not_before IS NULL OR not_before <= %(now)s)"""
 _ORDER = "ORDER BY priority, queued_at, id LIMIT 1"
 _NOT_PAUSED = f"""NOT EXISTS (SELECT 1 FROM {_QUEUE} WHERE name = %(queue)s
@@ -51,14 +53,29 @@ def _columns(prefix: str = "") -> str:
     return ", ".join(prefix + f.column for f in _FIELDS)
 
 
+def _columns_as_claimed() -> str:
+    """The columns with the values that :data:`_RUNNING` will give them."""
+    after = {
+        "state": "'running'",
+        "started_at": "CAST(%(now)s AS DATETIME(6))",
+        "host": "%(host)s",
+        "owner": "%(owner)s",
+    }
+    columns = [str(f.column) for f in _FIELDS]
+    return ", ".join(after.get(column, column) for column in columns)
+
+
 class Statements:
     """SQLite, and what all share. Parameters are prepared by :func:`prepare`."""
 
     claim_sql = f"""UPDATE {_EXECUTION} SET {_RUNNING}
         WHERE id = (SELECT id FROM {_EXECUTION} WHERE {_READY} {_ORDER})
         AND {_FREE} AND {_NOT_PAUSED} RETURNING {_columns()}"""
-    insert_sql = f"""INSERT INTO {_EXECUTION} ({", ".join([*(f.column for f in _REQUEST), *_BLANK])})
-        VALUES ({", ".join(["%s"] * len(_REQUEST) + ["''"] * len(_BLANK))}) ON CONFLICT (slot) DO NOTHING RETURNING id"""
+    finish_sql = _FINISH
+    insert_sql = f"""INSERT INTO {_EXECUTION}
+        ({", ".join([*(f.column for f in _REQUEST), *_BLANK])})
+        VALUES ({", ".join(["%s"] * len(_REQUEST) + ["''"] * len(_BLANK))})
+        ON CONFLICT (slot) DO NOTHING RETURNING id"""
 
     def insert(self, connection: BaseDatabaseWrapper, values: Sequence[Any]) -> int | None:
         """Insert a waiting row: its id, or None if the same request waits."""
@@ -77,12 +94,12 @@ class Statements:
     def finish(self, connection: BaseDatabaseWrapper, end: dict[str, Any]) -> bool:
         """End a run: whether it was still mine."""
         with connection.cursor() as cursor:
-            cursor.execute(_FINISH, end)
+            cursor.execute(self.finish_sql, end)
             return bool(cursor.rowcount == 1)
 
     def claim(self, connection: BaseDatabaseWrapper, next_run: dict[str, Any]) -> Row | None:
         """Start the best waiting one: its columns, or None."""
-        with self._relaxed(connection), transaction.atomic(using=connection.alias):
+        with transaction.atomic(using=connection.alias):
             self._lock(connection, next_run)
             return self._claim(connection, next_run)
 
@@ -90,7 +107,7 @@ class Statements:
         self, connection: BaseDatabaseWrapper, end: dict[str, Any], next_run: dict[str, Any]
     ) -> tuple[bool, Row | None]:
         """Both in one transaction; nothing is claimed if the run wasn't mine any more."""
-        with self._relaxed(connection), transaction.atomic(using=connection.alias):
+        with transaction.atomic(using=connection.alias):
             mine = self.finish(connection, end)
             return mine, self._claim(connection, next_run) if mine else None
 
@@ -98,7 +115,7 @@ class Statements:
         """While in it, a commit returns when it is on the disk."""
         return _synchronous(connection, FULL)
 
-    def _relaxed(self, connection: BaseDatabaseWrapper) -> AbstractContextManager[None]:
+    def relaxed(self, connection: BaseDatabaseWrapper) -> AbstractContextManager[None]:
         """While in it, a commit need not reach the disk at once: a run may then be repeated."""
         return _synchronous(connection, NORMAL)
 
@@ -140,8 +157,8 @@ class _Server(Statements):
     def durable(self, connection: BaseDatabaseWrapper) -> AbstractContextManager[None]:
         return nullcontext()
 
-    def _relaxed(self, connection: BaseDatabaseWrapper) -> AbstractContextManager[None]:
-        return nullcontext()
+    def relaxed(self, connection: BaseDatabaseWrapper) -> AbstractContextManager[None]:
+        return nullcontext()  # PostgreSQL's statements say so themselves, MariaDB can't
 
     def _lock(self, connection: BaseDatabaseWrapper, next_run: dict[str, Any]) -> None:
         with connection.cursor() as cursor:
@@ -180,28 +197,40 @@ class PostgreSQL(_Server):
 
 
 class MariaDB(_Server):
-    """No ``UPDATE … RETURNING``: ``LAST_INSERT_ID`` carries the id of the updated row."""
+    """No ``UPDATE … RETURNING``: the row is chosen first, by a read that locks nothing.
+
+    An ``UPDATE`` that looks for the row would wait for every request that isn't committed yet.
+    Rows are changed by way of the primary key: by way of the index of the order, where they move,
+    changes deadlock or miss their row.
+    """
 
     insert_sql = Statements.insert_sql.replace("ON CONFLICT (slot) DO NOTHING", "")
-    claim_sql = f"""UPDATE {_EXECUTION} SET {_RUNNING}, pid = NULLIF(LAST_INSERT_ID(id), id)
+    choose_sql = f"""SELECT {_columns_as_claimed()} FROM {_EXECUTION}
         WHERE {_READY} AND {_FREE} AND {_NOT_PAUSED} {_ORDER}"""
-    claimed_sql = f"SELECT {_columns()} FROM {_EXECUTION} WHERE id = LAST_INSERT_ID()"
+    claim_sql = f"""UPDATE {_EXECUTION} FORCE INDEX (PRIMARY) SET {_RUNNING}
+        WHERE id = %(id)s AND state = 'waiting'"""
+    finish_sql = Statements.finish_sql.replace("SET", "FORCE INDEX (PRIMARY) SET", 1)
 
     def insert(self, connection: BaseDatabaseWrapper, values: Sequence[Any]) -> int | None:
+        # Within a transaction a savepoint is due; on its own, the statement is one by itself, to
+        # which atomic() would add three round trips.
+        inside = transaction.atomic(using=connection.alias)
         try:
-            with transaction.atomic(using=connection.alias, savepoint=connection.in_atomic_block):
+            with inside if connection.in_atomic_block else nullcontext():
                 return super().insert(connection, values)
-        except IntegrityError:
+        except IntegrityError as error:
+            if error.args[0] != _DUPLICATE_ENTRY:
+                raise
             return None
 
     def _claim(self, connection: BaseDatabaseWrapper, next_run: dict[str, Any]) -> Row | None:
         with connection.cursor() as cursor:
-            cursor.execute(self.claim_sql, next_run)
-            if cursor.rowcount != 1:
-                return None
-            cursor.execute(self.claimed_sql)
+            cursor.execute(self.choose_sql, next_run)
             row: Row | None = cursor.fetchone()
-            return row
+            if row is None:
+                return None
+            cursor.execute(self.claim_sql, {**next_run, "id": row[0]})
+            return row if cursor.rowcount == 1 else None
 
 
 _BY_VENDOR = {"sqlite": Statements(), "postgresql": PostgreSQL(), "mysql": MariaDB()}
@@ -243,9 +272,7 @@ def execution_from_row(connection: BaseDatabaseWrapper, row: Row) -> Execution:
 def _prepare(connection: BaseDatabaseWrapper, name: str, value: Any) -> Any:
     if name == "now":
         return connection.ops.adapt_datetimefield_value(value)
-    if name in ("slot", "id"):
-        return value
-    return Execution._meta.get_field(name).get_db_prep_save(value, connection)  # type: ignore[union-attr]
+    return _FIELD[name].get_db_prep_save(value, connection) if name in _FIELD else value
 
 
 def _convert(value: Any, column: Any, converters: Sequence[Any], connection: Any) -> Any:

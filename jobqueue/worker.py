@@ -10,12 +10,12 @@ import logging
 import sys
 import time
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import TypeVar
 
 from django.db import InterfaceError, OperationalError, connections
 
-from . import broker, cluster, queue, runs
+from . import broker, cluster, conf, queue, runs
 from .clock import Clock
 from .executor import Executor
 from .models import Execution
@@ -32,24 +32,23 @@ T = TypeVar("T")
 
 def take_turn(queue_name: str) -> None:
     """Run what waits in a queue; called by django-q2 with the name that a wake-up carries."""
-    turn_ends = time.monotonic() + TURN
+    if not cluster.stopping():
+        with queue.relaxed():
+            _run_waiting(queue_name, turn_ends=time.monotonic() + TURN)
+    queue.wake_if_ready(queue_name)
+
+
+def _run_waiting(queue_name: str, turn_ends: float) -> None:
     ended: Execution | None = None
-    execution = None if cluster.stopping() else queue.claim(queue_name)
+    execution = queue.claim(queue_name)
     while execution is not None:
         run = runs.start(execution, _executor())
-        if ended is not None:
-            runs.announce_finished(ended)
+        _announce_finished(ended)  # now that the next one runs, it waits for nobody
         runs.announce_started(execution)
         end = runs.watch(execution, run)
-        ended = execution
-        if _must_yield(turn_ends):
-            _persist(lambda: queue.finish(ended, end))
-            execution = None
-        else:
-            execution = _persist(lambda: queue.finish_and_claim(ended, end))
-    if ended is not None:
-        runs.announce_finished(ended)
-        queue.wake_if_ready(queue_name)
+        ended, execution = execution, _finish(execution, end, turn_ends)
+    _announce_finished(ended)
+    runs.run_path().unlink(missing_ok=True)
 
 
 def spawned(**_: object) -> None:
@@ -57,15 +56,26 @@ def spawned(**_: object) -> None:
     if not sys.platform.startswith("linux"):
         log.error("Jobs run on Linux only; on %s no queue is served.", sys.platform)
         return
-    _executor().prepare()
-    Clock().start()
+    if cluster.serves(conf.current().CLUSTER):
+        _executor().prepare()
+        Clock().start()
 
 
-def _must_yield(turn_ends: float) -> bool:
-    return cluster.stopping() or (time.monotonic() > turn_ends and cluster.wanted())
+def _finish(execution: Execution, end: queue.End, turn_ends: float) -> Execution | None:
+    """Store the end of a run; the next one, unless the turn is over."""
+    wanted_elsewhere = time.monotonic() > turn_ends and cluster.wanted()
+    if cluster.stopping() or wanted_elsewhere:
+        persist(partial(queue.finish, execution, end))
+        return None
+    return persist(partial(queue.finish_and_claim, execution, end))
 
 
-def _persist(step: Callable[[], T]) -> T:
+def _announce_finished(ended: Execution | None) -> None:
+    if ended is not None:
+        runs.announce_finished(ended)
+
+
+def persist(step: Callable[[], T]) -> T:
     """Do a step on the database, again and again while it is away: an end must not be lost."""
     while True:
         try:

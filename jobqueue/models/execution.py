@@ -11,6 +11,7 @@ from django.db import models
 from django.db.models import F, Q, Value
 from django.db.models.functions import Concat
 from django.utils import timezone
+from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
 from .. import commandline
@@ -73,6 +74,10 @@ class ExecutionQuerySet(models.QuerySet["Execution"]):
     def ready(self, now: datetime) -> ExecutionQuerySet:
         """Waiting ones that may start at this moment."""
         return self.waiting().filter(Q(not_before=None) | Q(not_before__lte=now))
+
+    def old(self, before: datetime) -> ExecutionQuerySet:
+        """The part of the record that was queued, and ended, before a time."""
+        return self.ended().filter(queued_at__lt=before, ended_at__lt=before)
 
     def in_order(self) -> ExecutionQuerySet:
         """In the order in which waiting ones are served."""
@@ -186,7 +191,7 @@ class Execution(models.Model):
         permissions = (("stop_execution", "Can stop and cancel executions"),)
 
     def __str__(self) -> str:
-        return f"{self.pk}: {self.label}"
+        return f"{self.pk}: {Truncator(commandline.printable(self.label)).chars(120)}"
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Save, with the digest of the request filled in."""

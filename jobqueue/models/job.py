@@ -95,15 +95,22 @@ class Job(models.Model):
         permissions = (("run_job", "Can run Job"),)
 
     def __str__(self) -> str:
-        return self.name
+        return commandline.printable(self.name)
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Save, with the reading of return codes found from the program if none is given."""
         if not self.codes:
-            self.codes = codes.recognise(self.argv)
+            self.codes = codes.recognise(self._started_argv())
             if kwargs.get("update_fields") is not None:
                 kwargs["update_fields"] = {*kwargs["update_fields"], "codes"}
         super().save(*args, **kwargs)
+
+    def _started_argv(self) -> list[str]:
+        """The argv with that of its environment, as far as that is known."""
+        try:
+            return environments.resolve(self.environment, self.argv, {}, "").argv
+        except ValueError:
+            return self.argv
 
     def clean(self) -> None:
         """Refuse an environment that is unknown or broken, and a program that isn't allowed."""

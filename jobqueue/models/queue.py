@@ -21,9 +21,7 @@ class QueueQuerySet(models.QuerySet["Queue"]):
 class Queue(models.Model):
     """A queue that was ever served or paused. One that has requests only needs no row."""
 
-    name = models.CharField(
-        _("name"), max_length=64, unique=True, validators=[validate_queue_name]
-    )
+    name = models.CharField(_("name"), max_length=64, unique=True, validators=[validate_queue_name])
     paused_at = models.DateTimeField(_("paused at"), null=True, blank=True)
     paused_until = models.DateTimeField(_("paused until"), null=True, blank=True)
     paused_by = models.CharField(_("paused by"), max_length=254, blank=True)

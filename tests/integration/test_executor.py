@@ -230,7 +230,7 @@ class TestProgramThatCannotStart:
         assert not outcome.log
         assert outcome.message
         assert "\n" not in outcome.message
-        assert not bench.log.exists()
+        until(lambda: not bench.log.exists())
         return outcome
 
     def test_not_in_path(self, bench: Bench) -> None:
@@ -329,7 +329,7 @@ class TestLog:
 
     def test_an_empty_one_is_removed(self, bench: Bench) -> None:
         assert bench.outcome("silent") == Outcome(return_code=0, log=False)
-        assert not bench.log.exists()
+        until(lambda: not bench.log.exists())
 
     def test_it_grows_while_the_run_goes_on(self, bench: Bench) -> None:
         run = bench.start("sleep", 600)

@@ -1,0 +1,142 @@
+"""What is done with Django: called by an :class:`~benchmarks.agent.Agent`, in its process."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable
+from datetime import datetime
+from itertools import count
+from pathlib import Path
+
+from django.apps import apps
+from django.db import connection
+from django.utils import timezone
+from django_q.models import OrmQ
+from django_q.tasks import async_task
+
+from benchmarks.processes import wait_until
+
+if apps.is_installed("jobqueue"):
+    from jobqueue import api
+    from jobqueue.models import Execution
+
+PATIENCE = 120  # seconds for a block of runs
+BATCH = 2000
+_numbers = count(1)
+
+
+def prepare_commits() -> None:
+    """The table for the raw loop of commits."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE TABLE benchmark_commit (id bigint PRIMARY KEY, note varchar(200) NOT NULL)"
+        )
+
+
+# Runs
+
+
+def fill(queue: str, argv: list[str], number: int) -> None:
+    """Have so many requests wait, each with another last argument, in a queue that is paused."""
+    api.pause(queue, "benchmark")
+    for start in range(0, number, BATCH):
+        size = min(BATCH, number - start)
+        Execution.objects.bulk_create([_request(queue, argv) for _ in range(size)])
+    with connection.cursor() as cursor:  # as the server itself does some time later
+        table = connection.ops.quote_name(Execution._meta.db_table)
+        analyze = "ANALYZE TABLE" if connection.vendor == "mysql" else "ANALYZE"
+        cursor.execute(f"{analyze} {table}")
+
+
+def _request(queue: str, argv: list[str]) -> Execution:
+    request = Execution(queue=queue, argv=[*argv, str(next(_numbers))], queued_at=timezone.now())
+    request.digest = request.request_digest()
+    return request
+
+
+def run(queue: str, number: int) -> list[float]:
+    """Let the service run so many; when they and perhaps a few more started (seconds)."""
+    rows = Execution.objects.filter(queue=queue)
+    last: int = rows.waiting().in_order().values_list("pk", flat=True)[number - 1]
+    since = timezone.now()
+    api.resume(queue, "benchmark")
+    # It is looked for seldom: looking takes time from those who run.
+    _look_until(lambda: rows.filter(pk=last).ended().exists(), f"{number} runs in {queue}")
+    api.pause(queue, "benchmark")
+    _look_until(lambda: not rows.running().exists(), "the last run's end")
+    if bad := rows.ended().exclude(state="succeeded").first():
+        raise RuntimeError(f"{bad} {bad.state}: {bad.reason}")
+    return _started(queue, since)
+
+
+def _started(queue: str, since: datetime) -> list[float]:
+    started = Execution.objects.filter(queue=queue, started_at__gte=since)
+    return sorted(at.timestamp() for at in started.values_list("started_at", flat=True) if at)
+
+
+def _look_until(is_true: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not is_true():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {PATIENCE} s in vain for {what}")
+        time.sleep(0.1)
+
+
+def delays(argv: list[str], stamps: str, number: int) -> list[float]:
+    """Seconds from a request, with nothing to do for the service, to what the job noted."""
+    found = []
+    notes = Path(stamps)
+    for before in range(number):
+        time.sleep(random.uniform(0.3, 0.6))  # any moment between two looks of a broker
+        asked = time.time()
+        api.enqueue([*argv, str(next(_numbers))])
+        wait_until(lambda n=before: len(_lines(notes)) > n, PATIENCE, "a run")  # type: ignore[misc]
+        found.append(float(_lines(notes)[-1]) - asked)
+    return found
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text().splitlines() if path.exists() else []
+
+
+# Requests
+
+
+def commit(number: int) -> float:
+    """Durable commits of one small row a second."""
+    with connection.cursor() as cursor:
+        start = time.perf_counter()
+        for _ in range(number):
+            cursor.execute(
+                "INSERT INTO benchmark_commit (id, note) VALUES (%s, %s)",
+                [next(_numbers), "a request"],
+            )
+        return number / (time.perf_counter() - start)
+
+
+def request(number: int) -> float:
+    """Requests through the API a second."""
+    start = time.perf_counter()
+    for _ in range(number):
+        api.enqueue(["true", str(next(_numbers))], queue="requests")
+    return number / (time.perf_counter() - start)
+
+
+def forget_requests() -> int:
+    """Delete the requests that were made; how many wake-ups they left."""
+    with connection.cursor() as cursor:
+        for table in ("jobqueue_execution", "benchmark_commit"):
+            cursor.execute(f"DELETE FROM {table}")
+    return int(OrmQ.objects.all().delete()[0])
+
+
+# django-q2 alone
+
+
+def send_tasks(argv: list[str], number: int) -> None:
+    """Queue tasks for django-q2, each of which runs a program."""
+    logging.getLogger("django-q").setLevel(logging.WARNING)  # it tells of each
+    for _ in range(number):
+        async_task("benchmarks.peers.task.run", [*argv, str(next(_numbers))])

@@ -1,0 +1,1 @@
+"""The stand-alone site, and an example of how to embed the job queue in a project."""

@@ -1,0 +1,111 @@
+"""How values look in lists and on pages: hostile text escaped, moments short."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from django.utils import formats, timezone
+from django.utils.html import conditional_escape, format_html
+from django.utils.safestring import SafeString
+from django.utils.text import Truncator
+
+from ..commandline import printable
+from ..models import State
+
+EMPTY = "-"
+#: A state is told by its word and a sign; the colour only helps.
+SIGNS = {
+    State.WAITING: "○",
+    State.RUNNING: "►",
+    State.SUCCEEDED: "✓",
+    State.WARNED: "!",
+    State.FAILED: "✗",
+    State.TIMED_OUT: "◔",
+    State.STOPPED: "■",
+    State.CANCELLED: "⊘",
+    State.LOST: "?",
+}
+
+# ECMA-48: colours and cursor movements, which only a terminal understands.
+_TERMINAL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+_LINE_END = re.compile(r"\r\n?")
+# Control characters, and those that turn the direction of text or can't be seen.
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
+    "\u061c\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]"
+)
+
+
+def state(value: str) -> SafeString:
+    """A state as a sign, a word and a colour."""
+    known = State(value)
+    return signed(known.value, SIGNS[known], known.label)
+
+
+def signed(name: str, sign: str, word: object) -> SafeString:
+    """A word with a sign, in the colour that the style sheet has for this name."""
+    mark = '<span class="jobqueue-state jobqueue-{}"><span aria-hidden="true">{}</span> {}</span>'
+    return format_html(mark, name, sign, word)
+
+
+def short(text: str, length: int = 60) -> SafeString:
+    """One line of text for a list, the whole as its title."""
+    if not text:
+        return SafeString("")
+    shown = printable(text)
+    cut = Truncator(shown).chars(length)
+    if cut == shown:
+        return format_html('<span class="jobqueue-text">{}</span>', shown)
+    title = Truncator(shown).chars(1000)
+    return format_html('<span class="jobqueue-text" title="{}">{}</span>', title, cut)
+
+
+def two_lines(first: str, second: str) -> SafeString | str:
+    """A value with another one, less important, beneath it."""
+    if not second:
+        return conditional_escape(first)
+    return format_html('{}<div class="jobqueue-second">{}</div>', first, second)
+
+
+def moment(value: datetime | None) -> SafeString | str:
+    """A time of today to the second, any other with its date."""
+    if value is None:
+        return EMPTY
+    local = timezone.localtime(value)
+    today = local.date() == timezone.localdate()
+    shown = formats.date_format(local, "H:i:s" if today else "SHORT_DATE_FORMAT")
+    if not today:
+        shown = f"{shown} {formats.date_format(local, 'H:i')}"
+    return format_html(
+        '<time class="jobqueue-time" datetime="{}" title="{}">{}</time>',
+        local.isoformat(),
+        f"{formats.date_format(local, 'DATE_FORMAT')} {formats.date_format(local, 'H:i:s e')}",
+        shown,
+    )
+
+
+def duration(value: timedelta | None) -> str:
+    """``40 ms``, ``12.3 s``, ``2:05`` (minutes), ``1:02:05``."""
+    if value is None:
+        return EMPTY
+    seconds = max(0.0, value.total_seconds())
+    if seconds < 59.95:
+        return f"{seconds * 1000:.0f} ms" if seconds < 0.9995 else f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def variables(env: Mapping[str, str], *, with_values: bool) -> SafeString | str:
+    """Environment variables; the values are for those who may change a Job."""
+    shown = [f"{name}={value}" if with_values else name for name, value in env.items()]
+    lines = "\n".join(printable(line) for line in shown)
+    return format_html('<pre class="jobqueue-output">{}</pre>', lines) if shown else EMPTY
+
+
+def output(text: str) -> str:
+    """Output of a job as text that can only be read."""
+    lines = _LINE_END.sub("\n", _TERMINAL.sub("", text))
+    return _HIDDEN.sub(lambda found: found[0].encode("unicode_escape").decode(), lines)

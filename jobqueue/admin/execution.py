@@ -1,0 +1,189 @@
+"""Executions in the admin: a record that nobody edits, and what can be done with one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from .. import actions, api
+from ..models import Execution, State
+from ..models.execution import FIRST, LAST
+from . import display, log_file
+from .execution_record import ExecutionRecord
+from .pages import ObjectPages, Question, is_confirmed
+
+_STOP = Question(
+    gettext_lazy("Stop?"),
+    gettext_lazy(
+        "The processes get SIGTERM, and SIGKILL when they are still there 10 seconds later."
+    ),
+    gettext_lazy("Stop"),
+    danger=True,
+)
+_CANCEL = Question(
+    gettext_lazy("Cancel?"),
+    gettext_lazy("These requests will not run."),
+    gettext_lazy("Cancel these requests"),
+    danger=True,
+)
+
+
+@admin.register(Execution)
+class ExecutionAdmin(ExecutionRecord, ObjectPages[Execution]):
+    """To see executions takes ``view_execution``.
+
+    ``stop_execution`` is needed to stop, to cancel and to change a priority: each decides what
+    doesn't run now. ``run_job`` is needed to run something again. Nobody adds, edits or deletes
+    one here; ``manage.py queue prune`` forgets old ones with their logs.
+    """
+
+    actions = ("cancel", "stop", "run_again")
+    object_pages = {
+        "cancel": ("cancel_page", "stop"),
+        "stop": ("stop_page", "stop"),
+        "priority": ("priority_page", "stop"),
+        "again": ("again_page", "run"),
+        "log": ("log_page", "view"),
+    }
+
+    class Media:
+        css = {"all": ("jobqueue/admin.css",)}
+        js = ("jobqueue/execution.js",)
+
+    def has_stop_permission(self, request: HttpRequest, obj: Execution | None = None) -> bool:
+        """Whether the user may stop, cancel or reorder it."""
+        may_see = self.has_view_permission(request, obj)
+        return may_see and actions.may(request.user, "stop_execution", obj)
+
+    def has_run_permission(self, request: HttpRequest, obj: Execution | None = None) -> bool:
+        """Whether the user may run it again."""
+        may_see = self.has_view_permission(request, obj)
+        return may_see and actions.may(request.user, "run_job", obj.job if obj else None)
+
+    # The page of one
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """The record, its output, and buttons for what the user may do about it."""
+        execution: Execution = kwargs["obj"]
+        path = log_file.of(execution)
+        context |= {
+            "title": _("Execution %s") % execution,
+            "subtitle": None,
+            "output": display.output(execution.log_tail),
+            "output_is_longer": log_file.is_longer(execution, path),
+            "log_url": self.page_url(request, execution, "log") if path else "",
+            "priorities": range(FIRST, LAST + 1),
+            **self._buttons(request, execution),
+        }
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def _buttons(self, request: HttpRequest, execution: Execution) -> dict[str, str]:
+        """The addresses of what may be done now, such as ``stop_url``."""
+        names = {State.WAITING: ("cancel", "priority"), State.RUNNING: ("stop",)}
+        wanted = names.get(State(execution.state), ("again",))
+        may = self.has_stop_permission if execution.is_open else self.has_run_permission
+        if not may(request, execution):
+            return {}
+        return {f"{name}_url": self.page_url(request, execution, name) for name in wanted}
+
+    def cancel_page(self, request: HttpRequest, execution: Execution) -> HttpResponse:
+        """The Cancel button."""
+        if request.method == "POST":
+            actions.cancel(request, [execution])
+        return self.to_object(request, execution)
+
+    def stop_page(self, request: HttpRequest, execution: Execution) -> HttpResponse:
+        """The Stop button: asks before the run is stopped."""
+        if is_confirmed(request):
+            actions.stop(request, [execution])
+        elif execution.state == State.RUNNING:
+            return self.ask(request, _STOP, [execution])
+        return self.to_object(request, execution)
+
+    def priority_page(self, request: HttpRequest, execution: Execution) -> HttpResponse:
+        """The choice of a priority."""
+        if request.method == "POST":
+            typed = request.POST.get("priority", "")
+            try:
+                actions.set_priority(request, execution, typed)
+            except api.NotQueued as error:
+                messages.error(request, str(error))
+        return self.to_object(request, execution)
+
+    def again_page(self, request: HttpRequest, execution: Execution) -> HttpResponse:
+        """The button Run again."""
+        if request.method == "POST":
+            actions.run_again(request, [execution])
+        return self.to_object(request, execution)
+
+    def log_page(self, request: HttpRequest, execution: Execution) -> HttpResponseBase:
+        """The whole log file, where this host has it."""
+        path = log_file.of(execution)
+        try:
+            file = path.open("rb") if path else None
+        except OSError:
+            file = None
+        if file is None:
+            raise Http404(_("The log file isn't on this host, or can't be read."))
+        name = f"execution-{execution.pk}.log"
+        response = FileResponse(
+            file, as_attachment=True, filename=name, content_type="text/plain; charset=utf-8"
+        )
+        response["X-Content-Type-Options"] = "nosniff"
+        return response
+
+    # Actions of the list
+
+    @admin.action(description=gettext_lazy("Cancel selected executions"), permissions=("stop",))
+    def cancel(self, request: HttpRequest, queryset: QuerySet[Execution]) -> HttpResponse | None:
+        """Take waiting ones off their queues."""
+        if not is_confirmed(request):
+            return self._ask_for(request, _CANCEL, queryset, "cancel", State.WAITING)
+        actions.cancel(request, self._allowed(request, queryset, State.WAITING))
+        return None
+
+    @admin.action(description=gettext_lazy("Stop selected executions"), permissions=("stop",))
+    def stop(self, request: HttpRequest, queryset: QuerySet[Execution]) -> HttpResponse | None:
+        """End running ones."""
+        if not is_confirmed(request):
+            return self._ask_for(request, _STOP, queryset, "stop", State.RUNNING)
+        actions.stop(request, self._allowed(request, queryset, State.RUNNING))
+        return None
+
+    @admin.action(description=gettext_lazy("Run selected executions again"), permissions=("run",))
+    def run_again(self, request: HttpRequest, queryset: QuerySet[Execution]) -> None:
+        """Queue the same requests at priority 5, in the order in which they came."""
+        chosen = list(queryset.select_related("job").order_by("pk"))
+        if not all(self.has_run_permission(request, execution) for execution in chosen):
+            raise PermissionDenied
+        actions.run_again(request, chosen)
+
+    def _ask_for(
+        self,
+        request: HttpRequest,
+        question: Question,
+        queryset: QuerySet[Execution],
+        action: str,
+        state: State,
+    ) -> HttpResponse | None:
+        fitting = queryset.filter(state=state)
+        if not fitting.exists():
+            messages.warning(request, _("None of them is %s.") % state.label)
+            return None
+        return self.ask_for_all(request, question, fitting, action)
+
+    def _allowed(
+        self, request: HttpRequest, queryset: QuerySet[Execution], state: State
+    ) -> list[Execution]:
+        chosen = list(self.chosen(request, queryset, state=state))
+        if not all(self.has_stop_permission(request, execution) for execution in chosen):
+            raise PermissionDenied
+        return chosen

@@ -1,0 +1,157 @@
+"""Pages of one object beside the admin's own, and pages that ask before something is done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import update_wrapper
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.db.models import Max, Model, QuerySet
+from django.forms import Form
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils.functional import Promise
+
+from .. import links
+
+M = TypeVar("M", bound=Model)
+
+#: So many objects are named on a page that asks; more of them are counted.
+NAMED = 100
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked before something is done."""
+
+    title: Promise
+    text: Promise
+    #: The word on the button that does it.
+    button: Promise
+    #: Whether it takes something away.
+    danger: bool = False
+
+
+if TYPE_CHECKING:
+
+    class _ModelAdmin(admin.ModelAdmin[M]):
+        pass
+
+else:
+
+    class _ModelAdmin(admin.ModelAdmin, Generic[M]):
+        pass
+
+
+class ObjectPages(_ModelAdmin[M]):
+    """A ModelAdmin with pages at ``<id>/<name>/``.
+
+    ``object_pages`` maps the name to the method that answers, ``method(request, object)``, and to
+    the permission that it takes, as ``has_<permission>_permission``.
+    """
+
+    object_pages: Mapping[str, tuple[str, str]] = {}
+
+    def get_urls(self) -> list[URLPattern]:
+        """The pages of one object, then the admin's own."""
+        pages = [
+            path(
+                f"<path:object_id>/{name}/",
+                self.admin_site.admin_view(self._page(*answer)),
+                name=f"{self.opts.app_label}_{self.opts.model_name}_{name}",
+            )
+            for name, answer in self.object_pages.items()
+        ]
+        urls: list[URLPattern] = super().get_urls()
+        return pages + urls
+
+    def _page(self, method: str, permission: str) -> Callable[..., HttpResponseBase]:
+        answer = getattr(self, method)
+
+        def page(request: HttpRequest, object_id: str) -> HttpResponseBase:
+            obj = self.get_object(request, unquote(object_id))
+            if obj is None:
+                gone: HttpResponseBase = self._get_obj_does_not_exist_redirect(  # type: ignore[attr-defined]
+                    request, self.opts, object_id
+                )
+                return gone
+            if not getattr(self, f"has_{permission}_permission")(request, obj):
+                raise PermissionDenied
+            response: HttpResponseBase = answer(request, obj)
+            return response
+
+        return update_wrapper(page, answer)
+
+    def page_url(self, request: HttpRequest, obj: M, name: str) -> str:
+        """The address of an object's page."""
+        page = f"{self.opts.app_label}_{self.opts.model_name}_{name}"
+        return links.to_admin(request, page, obj.pk)
+
+    def to_object(self, request: HttpRequest, obj: M) -> HttpResponseRedirect:
+        """Back to where the user was, by default the object's page."""
+        return links.back(request, otherwise=self.page_url(request, obj, "change"))
+
+    def ask(
+        self,
+        request: HttpRequest,
+        question: Question,
+        objects: Iterable[M],
+        *,
+        unnamed: int = 0,
+        hidden: Iterable[tuple[str, str]] = (),
+        form: Form | None = None,
+    ) -> HttpResponse:
+        """A page that names what will be changed; its button posts to the same address."""
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "media": self.media + form.media if form else self.media,
+            "title": question.title,
+            "question": question,
+            "objects": objects,
+            "unnamed": unnamed,
+            "hidden": [("confirmed", "yes"), *hidden],
+            "form": form,
+        }
+        request.current_app = self.admin_site.name
+        return TemplateResponse(request, "admin/jobqueue/ask.html", context)
+
+    def ask_for_all(
+        self,
+        request: HttpRequest,
+        question: Question,
+        queryset: QuerySet[M],
+        action: str,
+        form: Form | None = None,
+    ) -> HttpResponse:
+        """Ask before an action on a list.
+
+        Where the user chose all that the list's filters let through, which may be more than a
+        form can carry, those are meant up to the newest one now.
+        """
+        named, count = list(queryset[:NAMED]), queryset.count()
+        if request.POST.get("select_across") == "1":
+            newest = queryset.aggregate(newest=Max("pk"))["newest"]
+            hidden = [("select_across", "1"), ("up_to", str(newest))]
+            pks: Iterable[Any] = [obj.pk for obj in named[:1]]  # the admin wants at least one
+        else:
+            hidden, pks = [], queryset.values_list("pk", flat=True)
+        hidden += [("action", action), *((ACTION_CHECKBOX_NAME, str(pk)) for pk in pks)]
+        unnamed = count - len(named)
+        return self.ask(request, question, named, unnamed=unnamed, hidden=hidden, form=form)
+
+    def chosen(self, request: HttpRequest, queryset: QuerySet[M], **still: Any) -> QuerySet[M]:
+        """What the user was asked about; of all in a list, those that are ``still`` so."""
+        up_to = request.POST.get("up_to", "")
+        return queryset.filter(pk__lte=up_to, **still) if up_to.isdecimal() else queryset
+
+
+def is_confirmed(request: HttpRequest) -> bool:
+    """Whether the user was asked and has agreed."""
+    return request.method == "POST" and "confirmed" in request.POST

@@ -1,0 +1,48 @@
+"""Addresses in whichever admin site a request is in, and the way back to where a user was."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponseRedirect
+from django.urls import NoReverseMatch, reverse
+from django.utils.html import format_html
+from django.utils.http import url_has_allowed_host_and_scheme
+
+#: The field of a form that names the page to come back to.
+NEXT = "next"
+
+
+def in_admin(request: HttpRequest) -> bool:
+    """Whether the request is for a page of an admin site."""
+    return request.resolver_match is not None and "admin" in request.resolver_match.app_names
+
+
+def to_admin(request: HttpRequest, name: str, *args: object) -> str:
+    """The address of a page in this admin site, or the default one; "" if it has no such page."""
+    site = request.resolver_match.namespace if request.resolver_match else None
+    return in_site(site, name, *args)
+
+
+def in_site(site: str | None, name: str, *args: object) -> str:
+    """The address of a page in the admin site of this name; "" if it has no such page."""
+    try:
+        return reverse(f"admin:{name}", args=args, current_app=site)
+    except NoReverseMatch:
+        return ""
+
+
+def to_execution(request: HttpRequest, pk: int) -> str:
+    """``#12`` as a link for those who may look at executions."""
+    user = request.user
+    may_look = user.is_staff and user.has_perm("jobqueue.view_execution")
+    if may_look and (url := to_admin(request, "jobqueue_execution_change", pk)):
+        return format_html('<a href="{}">#{}</a>', url, pk)
+    return f"#{pk}"
+
+
+def back(request: HttpRequest, otherwise: str) -> HttpResponseRedirect:
+    """To the page that the form names, if it is one of this site."""
+    url = request.POST.get(NEXT, "")
+    safe = url_has_allowed_host_and_scheme(
+        url, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    )
+    return HttpResponseRedirect(url if safe else otherwise)

@@ -1,0 +1,235 @@
+"""``manage.py jobs``: Jobs, and runs of them."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from functools import partial
+from typing import Any
+
+from django.core.management.base import CommandParser
+from django.db import transaction
+from django.db.models import OuterRef, Subquery
+from django.utils import timezone
+
+from ... import api, queue, requests
+from ...commandline import join, printable
+from ...models import Execution, Job
+from .. import asking, direct, job_lines, job_options, json_rows, times
+from ..base import QueueCommand, confirm, login_name, one_line, refuse, subcommand
+from ..console import Cell, ago, lasting, state
+from ..following import follow
+from ..job2queue_options import add_request_options
+
+_EXAMPLES = """examples:
+  manage.py jobs create "Bots engine" --codes bots-engine -- /opt/bots/bin/bots-engine -cprod --new
+  manage.py jobs edit "Bots engine" --max-runtime 15m --menu
+  manage.py jobs run "Bots engine" -p1 --wait
+  manage.py jobs list
+
+`manage.py jobs run --help` tells of each sub-command.
+"""
+_CREATE = """examples:
+  jobs create Engine -- bots-engine -cprod --new
+      its return codes are read as those of Bots' engine, as the program's name says
+  jobs create "Daily report" --environment etl --env LANG=C.UTF-8 --kill-after 1h30m -- report.py
+  jobs edit "Daily report" --kill-after 2h
+  jobs edit "Daily report" -- report.py --verbose
+"""
+_RUN = """examples:
+  jobs run Engine                      queue it for now, at priority 5
+  jobs run Report 2026-01-31           queue it *for* that day: JOBQUEUE_TRIGGER says so to the job
+  jobs run Report 2026-01-31T06:00:00  for a moment, in the site's time zone
+  jobs run --file backlog.txt          a run for each line NAME [TRIGGER]; all lines or none
+  jobs run Engine --wait               show the output, exit with its return code
+  jobs run Engine --direct             run it here and now; Ctrl-C stops it
+
+exit codes:
+  0  queued or moved forward     4  the same request waits already     1  not queued
+  3  --direct: another run has the queue's slot
+  --wait, --direct: the return code; 127 not found, 126 not executable, 124 timed out, else 1
+  --file: 0 if any line was queued or moved forward, 4 if all wait already
+"""
+
+_OF_JOB = Execution.objects.filter(job=OuterRef("pk")).order_by("-id")
+_LAST_RUN = {
+    "last_state": Subquery(_OF_JOB.values("state")[:1]),
+    "last_at": Subquery(_OF_JOB.values("queued_at")[:1]),
+}
+
+
+class Command(QueueCommand):
+    """Sub-commands are methods; each returns its exit code."""
+
+    help = "List, describe and run Jobs."
+    examples = _EXAMPLES
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """A parser for each sub-command."""
+        super().add_arguments(parser)
+        parsers: Any = parser.add_subparsers(
+            dest="subcommand",
+            metavar="SUBCOMMAND",
+            required=True,
+            parser_class=job_options.CommandLineParser,
+        )
+        self._add_looking(parsers)
+        self._add_describing(parsers)
+        self._add_running(parsers)
+
+    def _add_looking(self, parsers: Any) -> None:
+        sub = subcommand(parsers, "list", "list all Jobs")
+        sub.add_argument("--json", action="store_true", help="one array of objects")
+        sub.set_defaults(action=self.list_jobs)
+        sub = subcommand(parsers, "show", "show a Job and its last runs")
+        sub.add_argument("name", metavar="NAME")
+        sub.add_argument("--json", action="store_true", help="one object")
+        sub.set_defaults(action=self.show)
+
+    def _add_describing(self, parsers: Any) -> None:
+        sub = subcommand(parsers, "create", "create a Job", _CREATE)
+        job_options.add_arguments(sub)
+        sub.set_defaults(action=self.create)
+        sub = subcommand(parsers, "edit", "change what is given, and only that", _CREATE)
+        job_options.add_arguments(sub)
+        sub.add_argument("--rename", metavar="NAME", help="give it another name")
+        sub.set_defaults(action=self.edit)
+        sub = subcommand(parsers, "delete", "delete Jobs; the record of their runs is kept")
+        sub.add_argument("names", metavar="NAME", nargs="+")
+        sub.add_argument("--yes", action="store_true", help="don't ask")
+        sub.set_defaults(action=self.delete)
+        for name, enabled in (("enable", True), ("disable", False)):
+            about = "let Jobs accept requests" if enabled else "let Jobs accept no requests"
+            sub = subcommand(parsers, name, about)
+            sub.add_argument("names", metavar="NAME", nargs="+")
+            sub.set_defaults(action=partial(self.enable, enabled=enabled))
+
+    def _add_running(self, parsers: Any) -> None:
+        sub = subcommand(parsers, "run", "queue a run of a Job", _RUN)
+        sub.add_argument("name", metavar="NAME", nargs="?")
+        sub.add_argument("trigger", metavar="TRIGGER", nargs="?", help="YYYY-MM-DD[THH:MM:SS]")
+        sub.add_argument("--file", help="lines NAME [TRIGGER]; - is stdin")
+        add_request_options(sub)
+        sub.add_argument("--direct", action="store_true", help="run it here, in the foreground")
+        sub.set_defaults(action=self.run_job)
+
+    def list_jobs(self, options: Namespace) -> None:
+        """All Jobs, with how their last run ended."""
+        jobs = Job.objects.order_by("name")
+        if options.json:
+            self.console.say(json_rows.dumps(json_rows.jobs(jobs)))
+        elif not jobs:
+            self.console.note("There are no Jobs yet; `jobs create --help` shows how to make one.")
+        else:
+            titles = ["NAME", "QUEUE", "ENABLED", "LAST RUN", "", "COMMAND"]
+            self.console.table([titles, *map(_row, jobs.annotate(**_LAST_RUN))])
+
+    def show(self, options: Namespace) -> None:
+        """All that a Job says, and its last runs."""
+        job = job_lines.find(options.name)
+        [row] = json_rows.jobs([job])
+        if options.json:
+            self.console.say(json_rows.dumps(row))
+            return
+        row |= {"argv": job.command, "env": join(f"{k}={v}" for k, v in job.env.items())}
+        row |= {name: _limit(row[name]) for name in ("max_runtime", "kill_after")}
+        for name, value in row.items():
+            self.console.say(f"{name + ':':<19}{printable(_in_words(value))}".rstrip())
+        for execution in job.executions.order_by("-id").defer("log_tail")[:5]:
+            now, took = timezone.now(), lasting(execution.elapsed(timezone.now()))
+            words = f"execution {execution.pk}, {ago(execution.queued_at, now)}, took {took}: "
+            words += execution.state.replace("_", " ")
+            reason = f" ({printable(execution.reason)})" if execution.reason else ""
+            self.console.say(f"{'run:':<19}{words}{reason}")
+
+    def create(self, options: Namespace) -> None:
+        """Store a new Job."""
+        if not options.command:
+            refuse("No command: put it behind --, as in `jobs create NAME -- PROGRAM ARG`.")
+        job = Job(name=options.name)
+        job_options.apply(options, job)
+        job_options.save(job)
+        self.console.say(f"Created: {printable(job.name)} runs {printable(job.command)}")
+
+    def edit(self, options: Namespace) -> None:
+        """Store what changes."""
+        job = job_lines.find(options.name)
+        job_options.apply(options, job)
+        job.name = job.name if options.rename is None else options.rename
+        job_options.save(job)
+        self.console.say(f"Changed: {printable(job.name)} runs {printable(job.command)}")
+
+    def delete(self, options: Namespace) -> None:
+        """Delete them all, or none if a name is wrong."""
+        jobs = [job_lines.find(name) for name in options.names]
+        names = ", ".join(printable(job.name) for job in jobs)
+        confirm(f"Delete {names}?", options.yes)
+        Job.objects.filter(pk__in=[job.pk for job in jobs]).delete()
+        self.console.say(f"Deleted: {names}")
+
+    def enable(self, options: Namespace, *, enabled: bool) -> None:
+        """Enable or disable them all, or none if a name is wrong."""
+        jobs = [job_lines.find(name) for name in options.names]
+        Job.objects.filter(pk__in=[job.pk for job in jobs]).update(enabled=enabled)
+        names = ", ".join(printable(job.name) for job in jobs)
+        self.console.say(f"{'Enabled' if enabled else 'Disabled'}: {names}")
+
+    def run_job(self, options: Namespace) -> int:
+        """Queue one Job, or all of a file, or run one directly."""
+        refusal = "not queued: " if options.file is None else "nothing was queued: "
+        with one_line(refusal):
+            asked = self._requests(options)
+        if options.direct:
+            return direct.run(asked[0], self.console)
+        with one_line(refusal), transaction.atomic():  # all lines or none
+            answers = [queue.enqueue(request) for request in asked]
+        say = self.console.note if options.wait else self.console.say  # then stdout is the jobs'
+        codes = [asking.tell(answer, say) for answer in answers]
+        for name in sorted({answer.execution.queue for answer in answers}):
+            asking.warn(name, self.console)
+        if options.wait:
+            codes = [follow(answer.execution.pk, self.console) for answer in answers]
+            return next((code for code in codes if code), 0)
+        return min(codes, default=0)
+
+    def _requests(self, options: Namespace) -> list[Execution]:
+        if (options.file is None) == (options.name is None):
+            refuse("Name one Job, or a --file of them.")
+        if options.direct and (options.file is not None or options.wait):
+            refuse("--direct runs one Job in the foreground: it takes no --file and no --wait.")
+        if options.file is not None:
+            lines = job_lines.read(options.file)
+            return [self._request(options, job, at, f"{where}: ") for where, job, at in lines]
+        trigger = None if options.trigger is None else times.trigger(options.trigger)
+        return [self._request(options, job_lines.find(options.name), trigger)]
+
+    def _request(self, options: Namespace, job: Job, trigger: Any, where: str = "") -> Execution:
+        with one_line(where):
+            return requests.build(
+                job,
+                priority=asking.priority(options.priority),
+                queue=options.queue,
+                trigger=trigger,
+                source=api.Source.COMMAND,
+                requested_by=login_name(),
+            )
+
+
+def _row(job: Any) -> list[str | Cell]:
+    return [
+        printable(job.name),
+        job.queue,
+        "yes" if job.enabled else Cell("no", "yellow"),
+        state(job.last_state) if job.last_state else "-",
+        ago(job.last_at, timezone.now()) if job.last_at else "",
+        printable(job.command),
+    ]
+
+
+def _limit(value: Any) -> str:
+    if value is None:
+        return "the site's"
+    return lasting(value) if value else "none"
+
+
+def _in_words(value: Any) -> str:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)

@@ -1,0 +1,169 @@
+"""``manage.py queue``: look at queues and steer them."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import Any
+
+from django.core.management.base import CommandParser
+from django.utils import timezone
+
+from ... import api, conf
+from ...models import Execution, State
+from ...models.fields import DEFAULT_QUEUE
+from ...requests import queue_name
+from .. import asking, json_rows, overview, situation, steering, times
+from ..base import QueueCommand, confirm, login_name, one_line, subcommand
+from ..console import Cell, ago, lasting, state
+
+_EXAMPLES = """examples:
+  manage.py queue status                      what runs, what waits, who paused it
+  manage.py queue list --state failed         the last failed runs
+  manage.py queue pause --until 14:30 --reason "the partner's server is down"
+  manage.py queue priority 12 1               let execution 12 be the next
+  manage.py queue stop 12                     end a run
+"""
+_PAUSE = """examples:
+  queue pause                       until somebody resumes it
+  queue pause --until 30m           for half an hour
+  queue pause -q reports --until 2026-02-01T06:00 --reason maintenance
+
+What runs goes on to its end, and requests are still accepted.
+"""
+
+
+class Command(QueueCommand):
+    """Sub-commands are methods; each returns its exit code."""
+
+    help = "Look at the queues and steer them."
+    examples = _EXAMPLES
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """A parser for each sub-command."""
+        super().add_arguments(parser)
+        parsers = parser.add_subparsers(dest="subcommand", metavar="SUBCOMMAND", required=True)
+        self._add_looking(parsers)
+        self._add_queues(parsers)
+        self._add_executions(parsers)
+
+    def _add_looking(self, parsers: Any) -> None:
+        sub = subcommand(parsers, "status", "show what runs, what waits and what is paused")
+        _add_queue(sub, None)
+        sub.add_argument("--json", action="store_true", help="one array, an object per queue")
+        sub.set_defaults(action=self.status)
+        sub = subcommand(parsers, "list", "list executions, the newest first")
+        _add_queue(sub, None)
+        sub.add_argument("--state", choices=State.values, help="only those in this state")
+        sub.add_argument("--job", metavar="NAME", help="only those of this Job")
+        sub.add_argument("--limit", metavar="N", type=int, default=50, help="at most so many (50)")
+        sub.add_argument("--json", action="store_true", help="one array of objects")
+        sub.set_defaults(action=self.list_executions)
+
+    def _add_queues(self, parsers: Any) -> None:
+        sub = subcommand(parsers, "pause", "let a queue start nothing", _PAUSE)
+        _add_queue(sub)
+        sub.add_argument("--reason", metavar="TEXT", default="", help="shown to all who ask")
+        until = "14:30, 2026-01-31T14:30 or 30m: then it goes on by itself"
+        sub.add_argument("--until", metavar="TIME", help=until)
+        sub.set_defaults(action=self.pause)
+        sub = subcommand(parsers, "resume", "let a paused queue go on")
+        _add_queue(sub)
+        sub.set_defaults(action=self.resume)
+        sub = subcommand(parsers, "clear", "cancel all that waits in a queue")
+        _add_queue(sub)
+        sub.add_argument("--yes", action="store_true", help="don't ask")
+        sub.set_defaults(action=self.clear)
+
+    def _add_executions(self, parsers: Any) -> None:
+        sub = subcommand(parsers, "cancel", "take waiting executions off their queues")
+        sub.add_argument("ids", metavar="ID", nargs="+")
+        sub.set_defaults(action=lambda o: steering.cancel(o.ids, self.console))
+        sub = subcommand(parsers, "stop", "end running executions: SIGTERM, SIGKILL 10 s later")
+        sub.add_argument("ids", metavar="ID", nargs="+")
+        sub.add_argument("--no-wait", action="store_true", help="don't wait for their end")
+        sub.set_defaults(action=lambda o: steering.stop(o.ids, self.console, not o.no_wait))
+        sub = subcommand(parsers, "priority", "give a waiting execution another priority")
+        sub.add_argument("id", metavar="ID")
+        sub.add_argument("priority", metavar="N", help="1 (first) to 9 (last)")
+        sub.set_defaults(action=self.priority)
+        sub = subcommand(parsers, "prune", "delete old ended executions and their log files")
+        days = f"keep those of the last so many days ({conf.current().KEEP_DAYS})"
+        sub.add_argument("--days", metavar="N", type=int, help=days)
+        sub.add_argument("--dry-run", action="store_true", help="only say how many that are")
+        sub.set_defaults(action=self.prune)
+
+    def status(self, options: Namespace) -> None:
+        """All queues, or one."""
+        names = situation.queue_names() if options.queue is None else [queue_name(options.queue)]
+        if options.json:
+            self.console.say(json_rows.dumps(overview.as_rows(names, timezone.now())))
+        else:
+            overview.show(names, timezone.now(), self.console)
+
+    def list_executions(self, options: Namespace) -> None:
+        """The record and what is open."""
+        rows = Execution.objects.order_by("-id")
+        wanted = {"state": options.state, "job_name": options.job, "queue": options.queue}
+        rows = rows.filter(**{name: value for name, value in wanted.items() if value is not None})
+        rows = rows[: max(0, options.limit)]
+        if options.json:
+            self.console.say(json_rows.dumps(json_rows.executions(rows)))
+        elif listed := [_cells(execution) for execution in rows.defer("log_tail")]:
+            titles = ["ID", "STATE", "CODE", "QUEUED", "TOOK", "PRIORITY", "QUEUE", "ASKED BY"]
+            self.console.table([[*titles, "WHAT"], *listed])
+        else:
+            self.console.note("There are no such executions.")
+
+    def pause(self, options: Namespace) -> None:
+        """What runs goes on."""
+        now = timezone.now()
+        with one_line("--until: "):
+            until = None if options.until is None else times.until(options.until, now)
+        row = api.pause(options.queue, login_name(), options.reason, until)
+        self.console.say(f"Queue {row.name} is {situation.pause_in_words(row, now)}.")
+        if (running := situation.running(row.name)) is not None:
+            self.console.note(f"Note: {situation.running_in_words(running, now)}, goes on.")
+
+    def resume(self, options: Namespace) -> None:
+        """Nothing happens to one that isn't paused."""
+        done = api.resume(options.queue, login_name())
+        self.console.say(f"Queue {options.queue} {'goes on' if done else 'was not paused'}.")
+        if done and not situation.alive_clusters():
+            self.console.note(f"Note: {situation.NO_CLUSTER}")
+
+    def clear(self, options: Namespace) -> None:
+        """What runs goes on."""
+        count = Execution.objects.filter(queue=queue_name(options.queue)).waiting().count()
+        if count:
+            confirm(f"Cancel all {count} that wait in queue {options.queue}?", options.yes)
+            count = api.clear(options.queue, login_name())
+        self.console.say(f"Cancelled {count} in queue {options.queue}.")
+
+    def priority(self, options: Namespace) -> int:
+        """The priority is checked before the execution is looked for."""
+        return steering.set_priority(options.id, asking.priority(options.priority), self.console)
+
+    def prune(self, options: Namespace) -> None:
+        """By default what is older than the settings say."""
+        days = conf.current().KEEP_DAYS if options.days is None else options.days
+        steering.prune(days, self.console, options.dry_run)
+
+
+def _add_queue(parser: CommandParser, default: str | None = DEFAULT_QUEUE) -> None:
+    about = f"by default {default}" if default else "only this one"
+    parser.add_argument("-q", "--queue", default=default, help=about)
+
+
+def _cells(execution: Execution) -> list[str | Cell]:
+    now = timezone.now()
+    return [
+        str(execution.pk),
+        state(execution.state),
+        "-" if execution.return_code is None else str(execution.return_code),
+        ago(execution.queued_at, now),
+        lasting(execution.elapsed(now)),
+        str(execution.priority),
+        execution.queue,
+        overview.asked_by(execution),
+        situation.label(execution, now),
+    ]

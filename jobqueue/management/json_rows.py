@@ -1,0 +1,64 @@
+"""The JSON of ``--json``: names that others rely on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db.models import QuerySet
+
+from ..models import Cluster, Execution, Job, Queue
+
+_JOB = (
+    *("id", "name", "description", "argv", "environment", "working_directory", "env", "queue"),
+    *("enabled", "in_run_menu", "codes", "max_runtime", "kill_after", "rerun_if_lost"),
+)
+_CLUSTER = ("name", "host", "pid", "started_at", "seen_at")
+_EXECUTION = (
+    *("id", "job__name", "queue", "priority", "argv", "state", "source", "requested_by"),
+    *("trigger_at", "queued_at", "not_before", "started_at", "ended_at", "return_code", "reason"),
+    *("log_path", "log_tail", "attempt", "retry_of_id", "host", "pid", "details"),
+)
+_SHOWN_AS = {"job__name": "job", "retry_of_id": "retry_of"}
+
+Row = dict[str, Any]
+
+
+def dumps(rows: object) -> str:
+    """JSON in ASCII: moments in ISO 8601 and UTC, durations in seconds."""
+    return json.dumps(rows, default=_plain, indent=2)
+
+
+def executions(rows: QuerySet[Execution]) -> list[Row]:
+    """An object for each, with the Job's name as `job`."""
+    return [
+        {_SHOWN_AS.get(name, name): value for name, value in row.items()}
+        for row in rows.values(*_EXECUTION)
+    ]
+
+
+def jobs(rows: Iterable[Job]) -> list[Row]:
+    """An object for each."""
+    return [{name: getattr(job, name) for name in _JOB} for job in rows]
+
+
+def clusters(rows: Iterable[Cluster]) -> list[Row]:
+    """An object for each."""
+    return [{name: getattr(cluster, name) for name in _CLUSTER} for cluster in rows]
+
+
+def pause(row: Queue | None) -> Row | None:
+    """Who paused it, why, and until when."""
+    if row is None:
+        return None
+    return {"by": row.paused_by, "reason": row.pause_reason, "until": row.paused_until}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    raise TypeError(f"no JSON for {value!r}")

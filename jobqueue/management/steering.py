@@ -1,0 +1,139 @@
+"""``queue cancel``, ``stop``, ``priority`` and ``prune``: each execution is told of in one line."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+from .. import api
+from ..commandline import printable
+from ..models import Execution, State
+from .base import login_name, refuse
+from .console import Console
+
+#: Seconds for which `stop` waits: a job gets ten between SIGTERM and SIGKILL.
+PATIENCE, LOOK = 15.0, 0.2
+_LONGEST = timedelta(days=36500)
+
+
+def cancel(ids: Sequence[str], console: Console) -> int:
+    """Take waiting ones off their queues; 1 if that couldn't be done with all."""
+    done = [_cancel(execution, console) for execution in _find(ids, console)]
+    return _code(done, ids)
+
+
+def stop(ids: Sequence[str], console: Console, wait: bool) -> int:
+    """Have running ones stopped, and see to their end; 1 if that couldn't be done with all."""
+    asked = [e for e in _find(ids, console) if _ask_to_stop(e, console)]
+    done = [_see_to_end(e, console) for e in asked] if wait else [True for _ in asked]
+    return _code(done, ids)
+
+
+def set_priority(typed_id: str, priority: int, console: Console) -> int:
+    """Give a waiting one another priority."""
+
+    def change(execution: Execution) -> bool:
+        return api.set_priority(execution, priority, login_name())
+
+    for execution in _find([typed_id], console):
+        if _change(execution, change, State.WAITING, console):
+            console.say(f"Execution {execution.pk} has priority {priority} now.")
+            return 0
+    return 1
+
+
+def prune(days: int, console: Console, dry_run: bool) -> None:
+    """Delete what of the record, and of the log files, is older than so many days."""
+    before = _days_ago(days)
+    total = Execution.objects.old(before).count()
+    what = f"{total} ended execution{'' if total == 1 else 's'} older than {days} days"
+    if dry_run:
+        console.say(f"Would delete {what}, with their log files.")
+        return
+    done = 0
+    for count in api.prune(before):
+        done += count
+        console.progress(f"Deleting {what}: {done} done.")
+    console.say(f"Deleted {done} ended execution{'' if done == 1 else 's'}.")
+
+
+def _find(ids: Sequence[str], console: Console) -> Iterator[Execution]:
+    """The executions with these numbers; what is none gets its line."""
+    for typed in ids:
+        pk = int(typed) if typed.isascii() and typed.isdecimal() and len(typed) < 19 else None
+        execution = Execution.objects.defer("log_tail").filter(pk=pk).first() if pk else None
+        if execution is None:
+            console.note(f"There is no execution {printable(typed)}.")
+        else:
+            yield execution
+
+
+def _cancel(execution: Execution, console: Console) -> bool:
+    def change(this: Execution) -> bool:
+        return api.cancel(this, login_name())
+
+    done = _change(execution, change, State.WAITING, console)
+    if done:
+        console.say(f"Cancelled: execution {execution.pk} ({printable(execution.label)}).")
+    return done
+
+
+def _ask_to_stop(execution: Execution, console: Console) -> bool:
+    def change(this: Execution) -> bool:
+        return api.request_stop(this, login_name())
+
+    done = _change(execution, change, State.RUNNING, console)
+    if done:
+        what = f"execution {execution.pk} ({printable(execution.label)})"
+        console.say(f"Stopping {what}: SIGTERM now, SIGKILL to what is left in 10 s.")
+    return done
+
+
+def _change(
+    execution: Execution, change: Callable[[Execution], bool], wanted: State, console: Console
+) -> bool:
+    """Make a change; a line on why it can't be made."""
+    if change(execution):
+        return True
+    execution.refresh_from_db(fields=["state"])
+    hint = {
+        State.RUNNING: f"; `queue stop {execution.pk}` stops it",
+        State.WAITING: f"; `queue cancel {execution.pk}` takes it off the queue",
+    }.get(State(execution.state), "")
+    is_now = {State.RUNNING: "runs", State.WAITING: "waits"}.get(
+        State(execution.state), f"has ended ({execution.state.replace('_', ' ')})"
+    )
+    needed = "waits" if wanted == State.WAITING else "runs"
+    console.note(f"Execution {execution.pk} {is_now}: that can be done while one {needed}{hint}.")
+    return False
+
+
+def _see_to_end(execution: Execution, console: Console) -> bool:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        execution.refresh_from_db(fields=["state", "reason"])
+        if not execution.is_open:
+            state = execution.state.replace("_", " ")
+            reason = f": {printable(execution.reason)}" if execution.reason else ""
+            console.say(f"Execution {execution.pk} {state}{reason}.")
+            return True
+        console.progress(f"Waiting for the end of execution {execution.pk}.")
+        time.sleep(LOOK)
+    console.note(
+        f"Execution {execution.pk} has not ended yet: its worker may be away. "
+        "The order to stop stays; look at `queue status`."
+    )
+    return False
+
+
+def _code(done: Sequence[bool], ids: Sequence[str]) -> int:
+    return 0 if sum(done) == len(ids) else 1
+
+
+def _days_ago(days: int) -> datetime:
+    if not 0 <= days <= _LONGEST.days:
+        refuse(f"--days takes 0 to {_LONGEST.days}, not {days}.")
+    return timezone.now() - timedelta(days=days)

@@ -1,0 +1,8 @@
+"""Addresses outside the admin: ``path("jobqueue/", include("jobqueue.urls"))``."""
+
+from django.urls import path
+
+from . import views
+
+app_name = "jobqueue"
+urlpatterns = [path("run/<int:pk>/", views.run, name="run")]

@@ -1,0 +1,57 @@
+"""What tests need to begin with: plain functions with defaults, each of which can be overridden."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from django.utils import timezone
+
+from jobqueue import queue, requests
+from jobqueue.models import Execution, Job, State
+
+_numbers = itertools.count(1)
+
+
+def a_command() -> list[str]:
+    """The argv of a command that succeeds at once; no two are the same."""
+    return ["true", f"number-{next(_numbers)}"]
+
+
+def a_job(**over: Any) -> Job:
+    """A saved Job."""
+    return Job.objects.create(**{"name": f"Job {next(_numbers)}", "argv": a_command(), **over})
+
+
+def a_request(what: list[str] | Job | None = None, **over: Any) -> Execution:
+    """A request that is not queued yet; what is over goes to ``requests.build``."""
+    return requests.build(a_command() if what is None else what, **over)
+
+
+def a_waiting(what: list[str] | Job | None = None, **over: Any) -> Execution:
+    """A request that waits in its queue."""
+    answer = queue.enqueue(a_request(what, **over))
+    assert answer.outcome is queue.ADDED, "it waits already"
+    return answer.execution
+
+
+def a_run(what: list[str] | Job | None = None, **over: Any) -> Execution:
+    """A running Execution of this process, without a process of its own."""
+    waiting = a_waiting(what, **over)
+    claimed = queue.claim(waiting.queue)
+    assert claimed is not None, "the queue is busy or paused"
+    assert claimed.pk == waiting.pk, "another one was before it"
+    return claimed
+
+
+def an_end(**over: Any) -> queue.End:
+    """How a run ended: well, by default."""
+    return queue.End(**{"state": State.SUCCEEDED, "return_code": 0, **over})
+
+
+def an_ended(**over: Any) -> Execution:
+    """A row of the record, put there without a run."""
+    now = timezone.now()
+    values = {"argv": a_command(), "state": State.SUCCEEDED, "return_code": 0}
+    moments = {"queued_at": now, "started_at": now, "ended_at": now}
+    return Execution.objects.create(**{**values, **moments, **over})

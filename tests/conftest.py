@@ -1,0 +1,80 @@
+"""Fixtures for all tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pytest_django import Settings
+
+from tests import services
+from tests.commands import Notes
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the marker of what `make test` runs again on each database server."""
+    config.addinivalue_line("markers", "database: a rule that each kind of database has to hold")
+
+
+@pytest.fixture
+def data_dir(settings: Settings, tmp_path: Path) -> Path:
+    """An empty ``JOBQUEUE["DATA_DIR"]`` for one test."""
+    settings.JOBQUEUE = {**settings.JOBQUEUE, "DATA_DIR": tmp_path}
+    return tmp_path
+
+
+@pytest.fixture
+def notes(tmp_path: Path) -> Notes:
+    """A file in which jobs write down when they ran."""
+    return Notes(tmp_path / "notes")
+
+
+@pytest.fixture
+def postgres_url() -> Iterator[str]:
+    """``DATABASE_URL`` of an empty PostgreSQL database; skips the test if there is no server."""
+    services.need("postgres")
+    with services.new_postgres_database() as url:
+        yield url
+
+
+@pytest.fixture
+def mariadb_url() -> Iterator[str]:
+    """``DATABASE_URL`` of an empty MariaDB database; skips the test if there is no server."""
+    services.need("mariadb")
+    with services.new_mariadb_database() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgres", "mariadb"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """``DATABASE_URL`` of an empty database on each kind of server in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'db.sqlite3'}"
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture
+def redis_url() -> str:
+    """``REDIS_URL`` of a server; skips the test if there is none.
+
+    Others may use it too: give the cluster a name of its own, as ``tests.settings`` does.
+    """
+    services.need("redis")
+    return services.REDIS_URL
+
+
+@pytest.fixture
+def chromium() -> str:
+    """The path of a Chromium; skips the test if there is none."""
+    services.need("chromium")
+    return services.find_browser()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what could not be tested here, and why."""
+    for name in services.NAMES:
+        if reason := services.why_missing(name):
+            verdict = "MISSING" if services.is_required(name) else "not tested on this machine"
+            terminalreporter.write_line(f"{name}: {verdict}: {reason}", yellow=True)

@@ -1,0 +1,448 @@
+"""Executions in the admin: the record, and what can be done with one."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from pytest_django import Settings
+
+from jobqueue import queue, runs
+from jobqueue.models import Execution, State
+from tests.builders import a_job, a_run, a_waiting, an_end, an_ended
+from tests.users import a_client, noted, told
+
+pytestmark = pytest.mark.django_db
+LIST = "/admin/jobqueue/execution/"
+
+
+def page(execution: Execution, name: str = "change") -> str:
+    return f"{LIST}{execution.pk}/{name}/"
+
+
+def shown(execution: Execution, *permissions: str) -> str:
+    client = a_client("view_execution", *permissions)
+    return str(client.get(page(execution)).text)
+
+
+def state(execution: Execution) -> str:
+    execution.refresh_from_db()
+    return execution.state
+
+
+class TestList:
+    def test_shows_what_matters(self, admin_client: Client) -> None:
+        an_ended(
+            job_name="nightly", state="failed", return_code=7, reason="return code 7", queue="etl",
+            priority=3, source="command", requested_by="carl",
+        )  # fmt: skip
+        text = admin_client.get(LIST).text
+        for word in ("nightly", "✗", "failed", "code 7", "return code 7", "etl", "priority 3",
+                     "carl, command"):  # fmt: skip
+            assert word in text
+
+    @pytest.mark.parametrize("value", State.values)
+    def test_every_state_has_a_word_and_a_sign(self, admin_client: Client, value: str) -> None:
+        execution = an_ended(state=value)
+        text = admin_client.get(LIST).text
+        assert f'<span class="jobqueue-state jobqueue-{value}">' in text
+        assert f"</span> {execution.get_state_display()}</span>" in text
+
+    def test_reads_no_output(self, admin_client: Client) -> None:
+        an_ended(log_tail="x")
+        with CaptureQueriesContext(
+            connection,
+        ) as queries:
+            admin_client.get(LIST)
+        assert not any("log_tail" in query["sql"] for query in queries)
+
+    def test_takes_the_same_queries_however_many_there_are(self, admin_client: Client) -> None:
+        def count() -> int:
+            with CaptureQueriesContext(connection) as queries:
+                admin_client.get(LIST)
+            return len(queries)
+
+        an_ended(job=a_job())
+        admin_client.get(LIST)  # fills caches
+        few = count()
+        for _ in range(30):
+            an_ended(job=a_job(), retry_of=Execution.objects.first())
+        assert count() == few
+
+    @pytest.mark.parametrize("words", ["nightly", "Kröger", "spoon 2", "'2nd try'", "no such host"])
+    def test_search(self, admin_client: Client, words: str) -> None:
+        wanted = an_ended(
+            job_name="nightly", argv=["spoon", "Kröger", "2nd try"], reason="No such host"
+        )
+        an_ended(job_name="other", argv=["true"])
+        found = admin_client.get(LIST, {"q": words}).context["cl"].result_list
+        assert list(found) == [wanted]
+
+    def test_search_by_number(self, admin_client: Client) -> None:
+        wanted = an_ended(argv=["a"])
+        found = admin_client.get(LIST, {"q": f"#{wanted.pk}"}).context["cl"].result_list
+        assert wanted in found
+
+    def test_filters(self, admin_client: Client) -> None:
+        job = a_job(queue="etl")
+        wanted = an_ended(job=job, queue="etl", source="schedule", state="lost")
+        an_ended()
+        for query in (
+            {"queue": "etl"},
+            {"state__exact": "lost"},
+            {"source__exact": "schedule"},
+            {"job__id__exact": str(job.pk)},
+        ):
+            found = admin_client.get(LIST, query).context["cl"].result_list
+            assert list(found) == [wanted], query
+
+    def test_a_queue_that_nobody_knows(self, admin_client: Client) -> None:
+        an_ended()
+        assert admin_client.get(LIST, {"queue": "<b>"}).context["cl"].result_count == 0
+
+
+class TestRecord:
+    def test_nobody_adds_edits_or_deletes(self, admin_client: Client) -> None:
+        execution = an_ended()
+        assert admin_client.get(f"{LIST}add/").status_code == 403
+        assert admin_client.post(page(execution), {"state": "waiting"}).status_code == 403
+        assert admin_client.post(page(execution, "delete"), {"post": "yes"}).status_code == 403
+        assert '<option value="delete_selected">' not in admin_client.get(LIST).text
+
+    def test_says_what_happened(self) -> None:
+        job = a_job(name="nightly")
+        first = an_ended(job=job)
+        execution = an_ended(
+            job=job, job_name="nightly", argv=["send", "two words"], state="failed", return_code=3,
+            codes="bots-engine", reason="another engine was running", requested_by="carl",
+            source="command", host="edi-1", pid=4242, retry_of=first, attempt=2,
+            working_directory="/srv/edi", details={"log_cut": True}, log_tail="the output",
+        )  # fmt: skip
+        later = an_ended(retry_of=execution)
+        text = shown(execution, "view_job")
+        for word in (
+            "nightly", "send &#x27;two words&#x27;", "<code>two words</code>", "failed",
+            "3, read as bots-engine", "another engine was running", "carl (command)",
+            "4242 on edi-1", "attempt 2", "/srv/edi", "the middle is left out", "the output",
+            page(first), page(later),
+        ):  # fmt: skip
+            assert word in text, word
+
+    def test_values_of_variables_are_for_those_who_may_change_jobs(self) -> None:
+        execution = an_ended(env={"API_KEY": "secret-1"})
+        assert "secret-1" not in shown(execution)
+        assert "API_KEY" in shown(execution)
+        assert "API_KEY=secret-1" in shown(execution, "change_job")
+
+    def test_takes_view_execution(self) -> None:
+        assert a_client("view_job", "run_job").get(page(an_ended())).status_code == 403
+
+    def test_one_that_is_gone(self, admin_client: Client) -> None:
+        for name in ("change", "cancel", "stop", "priority", "again", "log"):
+            answer = admin_client.get(f"{LIST}4711/{name}/", follow=True)
+            assert "4711" in told(answer), name
+            assert admin_client.get(f"{LIST}x/{name}/").status_code == 302
+
+    def test_only_an_open_one_loads_itself_again(self) -> None:
+        refresh = "http-equiv"
+        assert refresh in shown(a_waiting())
+        assert refresh not in shown(an_ended())
+
+    def test_a_stop_that_is_under_way(self) -> None:
+        run = a_run()
+        queue.request_stop(run, "anna")
+        assert "by anna" in shown(run)
+
+
+class TestHostileText:
+    SCRIPT = "<script>alert(1)</script>"
+
+    def test_everywhere(self, admin_client: Client) -> None:
+        bad = f"{self.SCRIPT}\"'\u202e"
+        execution = an_ended(
+            job_name=bad, argv=[bad, bad], reason=bad, requested_by=bad, log_tail=bad, host=bad,
+            working_directory=bad, environment=bad, env={bad: bad}, details={"note": bad},
+            state="failed",
+        )  # fmt: skip
+        for url in (LIST, page(execution), page(execution, "history")):
+            text = admin_client.get(url).text
+            assert self.SCRIPT not in text, url
+            assert "\u202e" not in text, url
+
+    def test_output_shows_what_can_not_be_seen(self) -> None:
+        tail = "\x1b[31mred\x1b[0m\r\nnext\x07\u202egpj\ttab\rover"
+        text = shown(an_ended(log_tail=tail))
+        assert "red\nnext\\x07\\u202egpj\ttab\nover" in text
+
+    def test_a_megabyte_in_one_line(self) -> None:
+        text = shown(an_ended(log_tail="x" * 2**20, argv=["a" * 100_000], reason="r" * 10_000))
+        assert "x" * 2**20 in text
+        assert len(text) < 2**20 + 350_000
+
+
+class TestLog:
+    @pytest.fixture(autouse=True)
+    def data(self, data_dir: Path) -> Path:
+        return data_dir
+
+    def a_log(self, execution: Execution, content: bytes = b"<b>all</b> of it\xff\n") -> Path:
+        path = runs.log_path(execution.pk)
+        path.parent.mkdir(parents=True)
+        path.write_bytes(content)
+        return path
+
+    def test_is_downloaded_as_text(self) -> None:
+        execution = an_ended(log_tail="it")
+        self.a_log(execution)
+        assert page(execution, "log") in shown(execution)
+        answer: Any = a_client("view_execution").get(page(execution, "log"))
+        assert b"".join(answer.streaming_content) == b"<b>all</b> of it\xff\n"
+        assert answer["Content-Type"] == "text/plain; charset=utf-8"
+        assert answer["Content-Disposition"] == (
+            f'attachment; filename="execution-{execution.pk}.log"'
+        )
+        assert answer["X-Content-Type-Options"] == "nosniff"
+        answer.close()
+
+    def test_takes_view_execution(self) -> None:
+        self.a_log(execution := an_ended())
+        assert a_client("view_job").get(page(execution, "log")).status_code == 403
+
+    def test_one_that_is_not_here(self) -> None:
+        execution = an_ended(log_tail="it")
+        assert page(execution, "log") not in shown(execution)
+        assert a_client("view_execution").get(page(execution, "log")).status_code == 404
+
+    def test_nothing_outside_the_directory_of_logs(self, tmp_path: Path) -> None:
+        secret = tmp_path / "secret"
+        secret.write_text("key")
+        execution = an_ended(log_path=str(secret))
+        link = self.a_log(execution)
+        link.unlink()
+        link.symlink_to(secret)
+        assert a_client("view_execution").get(page(execution, "log")).status_code == 404
+
+    def test_says_that_only_the_end_is_shown(self, settings: Settings) -> None:
+        settings.JOBQUEUE = {**settings.JOBQUEUE, "LOG_TAIL": 100}
+        execution = an_ended(log_tail="end")
+        assert "Only the end is shown" not in shown(execution)
+        self.a_log(execution, b"x" * 101)
+        assert "Only the end is shown" in shown(execution)
+
+
+class TestSteering:
+    def test_cancel(self) -> None:
+        client = a_client("view_execution", "stop_execution", username="anna")
+        execution = a_waiting()
+        answer = client.post(page(execution, "cancel"))
+        assert answer["Location"] == page(execution)
+        assert state(execution) == "cancelled"
+        assert execution.reason == "cancelled by anna"
+        assert "was cancelled" in told(answer)
+        assert noted() == [("anna", "Cancelled.")]
+
+    def test_cancel_what_has_started_meanwhile(self) -> None:
+        run = a_run()
+        answer = a_client("view_execution", "stop_execution").post(page(run, "cancel"))
+        assert "doesn&#x27;t wait any more" in told(answer)
+        assert "(running)" in told(answer)
+        assert state(run) == "running"
+        assert noted() == []
+
+    def test_stop_asks_first(self) -> None:
+        run = a_run()
+        client = a_client("view_execution", "stop_execution", username="anna")
+        asked = client.get(page(run, "stop"))
+        assert str(run) in asked.text
+        assert not asked_to_stop(run)
+        answer = client.post(page(run, "stop"), {"confirmed": "yes"})
+        assert asked_to_stop(run)
+        assert run.stop_requested_by == "anna"
+        assert "is being stopped" in told(answer)
+        assert noted() == [("anna", "Stop.")]
+
+    def test_stop_what_has_ended_meanwhile(self) -> None:
+        run = a_run()
+        queue.finish(run, an_end())
+        client = a_client("view_execution", "stop_execution")
+        answer = client.post(page(run, "stop"), {"confirmed": "yes"})
+        assert "doesn&#x27;t run any more" in told(answer)
+        assert "(succeeded)" in told(answer)
+        assert client.get(page(run, "stop")).status_code == 302
+
+    def test_priority(self) -> None:
+        execution = a_waiting(priority=5)
+        client = a_client("view_execution", "stop_execution", username="anna")
+        answer = client.post(page(execution, "priority"), {"priority": "2"})
+        execution.refresh_from_db()
+        assert execution.priority == 2
+        assert "has priority 2 now" in told(answer)
+        assert noted() == [("anna", "Priority 2.")]
+
+    @pytest.mark.parametrize("typed", ["0", "10", "abc", "", "٣", "1e1", "-1", "5" * 9999])
+    def test_a_bad_priority(self, typed: str) -> None:
+        execution = a_waiting(priority=5)
+        client = a_client("view_execution", "stop_execution")
+        answer = client.post(page(execution, "priority"), {"priority": typed})
+        execution.refresh_from_db()
+        assert execution.priority == 5
+        assert "from 1 (first) to 9 (last)" in told(answer)
+
+    @pytest.mark.parametrize("name", ["cancel", "stop", "priority", "again"])
+    def test_a_get_changes_nothing(self, name: str, admin_client: Client) -> None:
+        for execution in (a_waiting(queue="a"), a_run(queue="b"), an_ended()):
+            before = Execution.objects.values().get(pk=execution.pk)
+            admin_client.get(page(execution, name), {"confirmed": "yes", "priority": "1"})
+            assert Execution.objects.values().get(pk=execution.pk) == before
+        assert Execution.objects.count() == 3
+
+    @pytest.mark.parametrize("name", ["cancel", "stop", "priority", "again"])
+    def test_takes_a_permission_of_its_own(self, name: str) -> None:
+        execution = a_run() if name == "stop" else a_waiting()
+        client = a_client("view_execution", "change_execution", "delete_execution", "view_job")
+        assert client.post(page(execution, name), {"confirmed": "yes"}).status_code == 403
+
+    @pytest.mark.parametrize("name", ["cancel", "stop", "priority", "again"])
+    def test_wants_a_token(self, name: str) -> None:
+        client = a_client("view_execution", "stop_execution", "run_job", enforce_csrf_checks=True)
+        assert client.post(page(a_waiting(), name), {"confirmed": "yes"}).status_code == 403
+
+    def test_buttons_fit_the_state_and_the_user(self) -> None:
+        def buttons(execution: Execution, *permissions: str) -> set[str]:
+            text = shown(execution, *permissions)
+            names = ("cancel", "stop", "priority", "again")
+            return {name for name in names if page(execution, name) in text}
+
+        every = ("stop_execution", "run_job")
+        assert buttons(a_waiting(queue="a"), *every) == {"cancel", "priority"}
+        assert buttons(a_run(queue="b"), *every) == {"stop"}
+        assert buttons(an_ended(), *every) == {"again"}
+        assert buttons(an_ended(), "stop_execution") == set()
+        assert buttons(a_waiting(queue="c"), "run_job") == set()
+
+
+class TestRunAgain:
+    def test_through_its_job(self) -> None:
+        job = a_job(argv=["new"])
+        old = an_ended(job=job, job_name=job.name, argv=["old"], queue="etl")
+        client = a_client("view_execution", "run_job", username="anna")
+        answer = client.post(page(old, "again"))
+        again = Execution.objects.waiting().get()
+        assert (again.job, again.argv, again.queue) == (job, ["new"], "etl")
+        assert (again.priority, again.source, again.requested_by) == (5, "admin", "anna")
+        assert again.details == {"again_of": old.pk}
+        assert f"#{again.pk}" in told(answer)
+        assert noted() == [("anna", f"Run again: execution {again.pk}.")]
+        assert page(old) in client.get(page(again)).text
+
+    def test_a_bare_command(self) -> None:
+        moment = timezone.now() - timedelta(days=1)
+        old = an_ended(
+            argv=["send"], env={"A": "1"}, working_directory="/srv", trigger_at=moment,
+            details={"files": ["a.edi"], "overdue": True},
+        )  # fmt: skip
+        a_client("view_execution", "run_job").post(page(old, "again"))
+        again = Execution.objects.waiting().get()
+        assert again.request_digest() == old.request_digest()
+        assert again.details == {"files": ["a.edi"], "again_of": old.pk}
+
+    def test_a_disabled_job_is_refused(self) -> None:
+        old = an_ended(job=a_job(enabled=False))
+        answer = a_client("view_execution", "run_job").post(page(old, "again"))
+        assert "is disabled" in told(answer)
+        assert not Execution.objects.waiting().exists()
+
+    def test_one_that_has_not_ended(self) -> None:
+        run = a_run()
+        answer = a_client("view_execution", "run_job").post(page(run, "again"))
+        assert "has not ended" in told(answer)
+        assert Execution.objects.count() == 1
+
+
+class TestActions:
+    def act(self, client: Client, name: str, *executions: Execution, **more: str) -> Any:
+        data = {"action": name, "_selected_action": [e.pk for e in executions], **more}
+        return client.post(LIST, data)
+
+    def test_cancel_several_asks_first(self) -> None:
+        waiting, run = [a_waiting(queue="a"), a_waiting(queue="a")], a_run(queue="b")
+        client = a_client("view_execution", "stop_execution", username="anna")
+        asked = self.act(client, "cancel", *waiting, run)
+        assert all(str(execution) in asked.text for execution in waiting)
+        assert str(run) not in asked.text
+        assert [state(execution) for execution in waiting] == ["waiting", "waiting"]
+        answer = self.act(client, "cancel", *waiting, confirmed="yes")
+        assert [state(execution) for execution in waiting] == ["cancelled", "cancelled"]
+        assert "2 executions were cancelled" in told(answer)
+        assert noted() == [("anna", "Cancelled.")] * 2
+
+    def test_what_ended_between_question_and_answer_is_told(self) -> None:
+        waiting, run = a_waiting(queue="a"), a_run(queue="b")
+        client = a_client("view_execution", "stop_execution")
+        answer = self.act(client, "cancel", waiting, run, confirmed="yes")
+        assert state(waiting) == "cancelled"
+        assert state(run) == "running"
+        assert f"#{run.pk}</a> (running)" in told(answer)
+
+    def test_stop(self) -> None:
+        run = a_run()
+        client = a_client("view_execution", "stop_execution")
+        assert str(run) in self.act(client, "stop", run).text
+        self.act(client, "stop", run, confirmed="yes")
+        assert asked_to_stop(run)
+
+    def test_nothing_fits(self) -> None:
+        client = a_client("view_execution", "stop_execution")
+        answer = self.act(client, "stop", an_ended())
+        assert "None of them is running." in told(answer)
+
+    def test_all_of_a_list_means_those_of_then(self) -> None:
+        waiting = [a_waiting(queue="a") for _ in range(120)]
+        other = a_waiting(queue="b")
+        client = a_client("view_execution", "stop_execution")
+        url = f"{LIST}?queue=a"
+        data: dict[str, Any] = {"action": "cancel", "_selected_action": [waiting[0].pk]}
+        asked = client.post(url, {**data, "select_across": "1"})
+        assert "and 20 more" in asked.text
+        hidden = dict(asked.context["hidden"])
+        later = a_waiting(queue="a")
+        client.post(url, {**data, **hidden})
+        assert set(Execution.objects.waiting()) == {other, later}
+
+    def test_many_that_were_chosen_one_by_one(self) -> None:
+        waiting = [a_waiting(queue="a") for _ in range(130)]
+        spared = a_waiting(queue="a")
+        client = a_client("view_execution", "stop_execution")
+        asked = self.act(client, "cancel", *waiting, select_across="0")
+        hidden = asked.context["hidden"]
+        pks = [value for name, value in hidden if name == "_selected_action"]
+        data = {**dict(hidden), "_selected_action": pks}
+        client.post(LIST, data)
+        assert set(Execution.objects.waiting()) == {spared}
+
+    def test_run_again_in_the_order_of_arrival(self) -> None:
+        old = [an_ended(argv=["a"]), an_ended(argv=["b"])]
+        client = a_client("view_execution", "run_job")
+        self.act(client, "run_again", *reversed(old))
+        assert [e.argv for e in Execution.objects.waiting().in_order()] == [["a"], ["b"]]
+
+    @pytest.mark.parametrize("name", ["cancel", "stop", "run_again"])
+    def test_without_the_permission(self, name: str) -> None:
+        execution = a_run() if name == "stop" else a_waiting()
+        client = a_client("view_execution")
+        assert f'<option value="{name}">' not in client.get(LIST).text
+        self.act(client, name, execution, confirmed="yes")
+        assert Execution.objects.count() == 1
+        assert state(execution) in ("waiting", "running")
+        assert not asked_to_stop(execution)
+
+
+def asked_to_stop(execution: Execution) -> bool:
+    execution.refresh_from_db()
+    return execution.stop_requested_at is not None

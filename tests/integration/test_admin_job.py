@@ -1,0 +1,303 @@
+"""Jobs in the admin: list, form, preview, and running one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from pytest_django import DjangoAssertNumQueries, Settings
+
+from jobqueue.api import pause
+from jobqueue.models import Execution, Job, Queue
+from tests.builders import a_job, a_run, a_waiting, an_ended
+from tests.users import a_client, noted, told
+
+pytestmark = pytest.mark.django_db
+LIST = "/admin/jobqueue/job/"
+
+
+def page(job: Job, name: str = "change") -> str:
+    return f"{LIST}{job.pk}/{name}/"
+
+
+def form_of(job: Job | None = None, **over: Any) -> dict[str, Any]:
+    """What the browser sends for a Job's form."""
+    answer = a_client("add_job", "change_job").get(page(job) if job else f"{LIST}add/")
+    form = answer.context["adminform"].form
+    values = {name: form[name].value() for name in form.fields}
+    return {name: value for name, value in (values | over).items() if value not in (None, False)}
+
+
+def save(job: Job | None = None, **over: Any) -> Any:
+    client = a_client("add_job", "change_job", "view_job")
+    return client.post(page(job) if job else f"{LIST}add/", form_of(job, **over), follow=True)
+
+
+def errors(answer: Any) -> dict[str, str]:
+    found = answer.context["adminform"].form.errors
+    return {name: " ".join(messages) for name, messages in found.items()}
+
+
+class TestList:
+    def test_shows_the_last_run(self, admin_client: Client) -> None:
+        job = a_job(name="nightly")
+        an_ended(job=job, state="succeeded")
+        last = an_ended(job=job, state="failed", reason="return code 1")
+        answer = admin_client.get(LIST)
+        assert f"/admin/jobqueue/execution/{last.pk}/change/" in answer.text
+        assert "failed" in answer.text
+
+    def test_takes_the_same_queries_however_many_there_are(
+        self, admin_client: Client, django_assert_max_num_queries: DjangoAssertNumQueries
+    ) -> None:
+        for _ in range(20):
+            an_ended(job=a_job())
+        with django_assert_max_num_queries(15):
+            admin_client.get(LIST)
+
+    @pytest.mark.parametrize("words", ["monthly", "Kröger", "'the 2nd'", "-m REPORT"])
+    def test_search(self, admin_client: Client, words: str) -> None:
+        a_job(name="monthly", argv=["python3", "-m", "report", "--for", "Kröger", "the 2nd"])
+        a_job(name="other", argv=["true"])
+        found = admin_client.get(LIST, {"q": words}).context["cl"].result_list
+        assert [job.name for job in found] == ["monthly"]
+
+    def test_hostile_names_stay_text(self, admin_client: Client) -> None:
+        a_job(
+            name="<script>alert(1)</script>\N{RIGHT-TO-LEFT OVERRIDE}gpj", argv=["<b>", "\x1b[2J"]
+        )
+        shown = admin_client.get(LIST).text
+        assert "<script>alert(1)" not in shown
+        assert "<b>" not in shown
+        assert "\N{RIGHT-TO-LEFT OVERRIDE}" not in shown
+        assert "\\u202egpj" in shown
+
+
+class TestForm:
+    def test_a_command_line_becomes_argv(self) -> None:
+        save(name="report", argv="report.py --for 'Kröger & Co' \"\" a\\ b")
+        assert Job.objects.get().argv == ["report.py", "--for", "Kröger & Co", "", "a b"]
+
+    def test_the_stored_command_reads_back_the_same(self) -> None:
+        job = a_job(argv=["sh", "-c", "echo 'it''s' | tee \"$HOME\"", "", "two\nlines", "a\r\nb"])
+        before = job.argv
+        save(job, description="edited")
+        job.refresh_from_db()
+        assert (job.argv, job.description) == (before, "edited")
+
+    def test_line_ends_of_the_browser_do_not_edit_a_command(self) -> None:
+        job = a_job(argv=["printf", "one\ntwo\rthree"], env={"TEXT": "one\rtwo"})
+        save(job, argv="printf 'one\r\ntwo\r\nthree'", env="TEXT=one\r\ntwo")
+        job.refresh_from_db()
+        assert (job.argv, job.env) == (["printf", "one\ntwo\rthree"], {"TEXT": "one\rtwo"})
+
+    @pytest.mark.parametrize(
+        ("line", "error"),
+        [
+            ("", "This field is required."),
+            ("   ", "This field is required."),
+            ("''", "The program is empty"),
+            ("echo 'open", "no closing quotation"),
+            ("echo \0", "NUL character"),
+            (f"echo {'x' * 131072}", "is over"),
+        ],
+    )
+    def test_a_command_that_can_not_run_is_refused(self, line: str, error: str) -> None:
+        assert error in errors(save(name="bad", argv=line))["argv"]
+        assert not Job.objects.exists()
+
+    def test_a_long_argument_is_accepted(self) -> None:
+        save(name="long", argv=f"echo {'x' * 100_000} --settings=x")
+        assert Job.objects.get().argv == ["echo", "x" * 100_000, "--settings=x"]
+
+    def test_variables_are_lines(self) -> None:
+        save(name="a", argv="true", env="LANG=C.UTF-8\r\n\r\nEMPTY=\r\n QUERY = a=b  \r\n")
+        assert Job.objects.get().env == {"LANG": "C.UTF-8", "EMPTY": "", "QUERY": " a=b  "}
+
+    @pytest.mark.parametrize("lines", ["LANG", "A=1\nA=2", "=x", " = "])
+    def test_variables_that_can_not_be_are_refused(self, lines: str) -> None:
+        assert "env" in errors(save(name="bad", argv="true", env=lines))
+
+    def test_environments_come_from_the_settings(self, settings: Settings) -> None:
+        settings.JOBQUEUE = {**settings.JOBQUEUE, "ENVIRONMENTS": {"java": {"prefix": ["java"]}}}
+        save(name="a", argv="-jar x.jar", environment="java")
+        assert Job.objects.get().environment == "java"
+
+    def test_an_unknown_environment_is_kept_in_sight_and_refused(self) -> None:
+        job = a_job(environment="gone")
+        answer = save(job)
+        assert "gone (not in the settings)" in answer.text
+        assert "There is no environment" in errors(answer)["environment"]
+
+    def test_a_program_that_is_not_allowed(self, settings: Settings) -> None:
+        settings.JOBQUEUE = {**settings.JOBQUEUE, "ALLOWED_PROGRAMS": ["bots-engine"]}
+        assert "isn't allowed" in errors(save(name="a", argv="rm -r /"))["argv"]
+
+    @pytest.mark.parametrize("queue", ["with space", "a/b", "x" * 300, "Upper"])
+    def test_a_bad_queue_name(self, queue: str) -> None:
+        assert "queue" in errors(save(name="a", argv="true", queue=queue))
+
+    @pytest.mark.parametrize("limit", ["-1", "never"])
+    def test_a_bad_limit(self, limit: str) -> None:
+        assert "kill_after" in errors(save(name="a", argv="true", kill_after=limit))
+
+    def test_what_it_starts_as_is_shown_without_javascript(self, settings: Settings) -> None:
+        environments = {"etl": {"prefix": ["/opt/etl/bin/python"]}}
+        settings.JOBQUEUE = {**settings.JOBQUEUE, "ENVIRONMENTS": environments}
+        job = a_job(argv=["report.py", "two words"], environment="etl")
+        shown = a_client("change_job").get(page(job)).text
+        words = ["/opt/etl/bin/python", "report.py", "two words"]
+        places = [shown.index(f"<code>{word}</code>") for word in words]
+        assert places == sorted(places)
+
+    def test_those_who_only_look_see_no_values_of_variables(self) -> None:
+        job = a_job(argv=["send", "--to", "x"], env={"API_KEY": "secret-1"})
+        shown = a_client("view_job").get(page(job)).text
+        assert "secret-1" not in shown
+        assert "API_KEY" in shown
+        assert "send --to x" in shown
+
+
+class TestPreview:
+    URL = f"{LIST}preview/"
+
+    def ask(self, client: Client | None = None, **data: str) -> Any:
+        return (client or a_client("add_job")).post(self.URL, data)
+
+    def test_splits_as_saving_does(self) -> None:
+        assert self.ask(argv="a 'b c' \"\"").json() == {
+            "prefix": [], "words": ["a", "b c", ""], "error": "", "note": "",
+        }  # fmt: skip
+
+    def test_names_what_is_wrong(self) -> None:
+        assert "no closing quotation" in self.ask(argv="a 'b").json()["error"]
+        assert "no environment 'x'" in self.ask(argv="a", environment="x").json()["error"]
+
+    def test_says_that_no_shell_reads_it(self) -> None:
+        assert "|" in self.ask(argv="a | b").json()["note"]
+        assert not self.ask(argv="a '|b'").json()["note"]
+
+    def test_control_characters_can_be_seen(self) -> None:
+        assert self.ask(argv="a '\u202eb'").json()["words"] == ["a", "\\u202eb"]
+
+    def test_is_for_those_who_edit(self) -> None:
+        assert self.ask(a_client("view_job", "run_job"), argv="a").status_code == 403
+        assert self.ask(Client(), argv="a").status_code == 302
+
+    def test_wants_a_post_with_a_token(self) -> None:
+        assert a_client("add_job").get(self.URL, {"argv": "a"}).status_code == 405
+        assert self.ask(a_client("add_job", enforce_csrf_checks=True), argv="a").status_code == 403
+
+
+class TestRun:
+    def test_queues_at_priority_5_and_tells_where(self) -> None:
+        job = a_job(name="nightly", queue="etl")
+        a_waiting(queue="etl", priority=5)
+        client = a_client("view_job", "run_job", "view_execution", username="anna")
+        answer = client.post(page(job, "run"))
+        execution = Execution.objects.get(job=job)
+        assert (execution.priority, execution.queue) == (5, "etl")
+        assert (execution.source, execution.requested_by) == ("admin", "anna")
+        assert "“nightly” is queued as" in told(answer)
+        assert "place 2 in the queue etl" in told(answer)
+        assert f'href="/admin/jobqueue/execution/{execution.pk}/change/"' in told(answer)
+        assert noted() == [("anna", f"Run: execution {execution.pk}.")]
+
+    def test_a_second_one_waits_already(self) -> None:
+        job = a_job()
+        client = a_client("view_job", "run_job")
+        client.post(page(job, "run"))
+        answer = client.post(page(job, "run"))
+        assert "is waiting already" in told(answer)
+        assert Execution.objects.count() == 1
+
+    def test_a_worse_one_moves_forward(self) -> None:
+        job = a_job()
+        waiting = a_waiting(job, priority=9)
+        answer = a_client("view_job", "run_job").post(page(job, "run"))
+        assert "moved forward" in told(answer)
+        waiting.refresh_from_db()
+        assert waiting.priority == 5
+
+    def test_says_that_the_queue_is_paused(self) -> None:
+        pause("default", "anna")
+        answer = a_client("view_job", "run_job").post(page(a_job(), "run"))
+        assert "which is paused" in told(answer)
+
+    def test_says_that_no_service_runs(self) -> None:
+        assert "qcluster" in told(a_client("view_job", "run_job").post(page(a_job(), "run")))
+
+    def test_a_disabled_job_is_refused(self) -> None:
+        job = a_job(enabled=False)
+        answer = a_client("view_job", "run_job").post(page(job, "run"))
+        assert "is disabled" in told(answer)
+        assert not Execution.objects.exists()
+        assert noted() == []
+
+    def test_hostile_names_stay_text_in_messages(self) -> None:
+        job = a_job(name="<img src=x onerror=alert(1)>\u202e")
+        answer = a_client("view_job", "run_job").post(page(job, "run"), follow=True)
+        assert "<img src=x" not in answer.text
+        assert "&lt;img src=x onerror=alert(1)&gt;\\u202e" in answer.text
+
+    def test_a_get_runs_nothing(self) -> None:
+        job = a_job()
+        answer = a_client("view_job", "run_job").get(page(job, "run"))
+        assert answer.status_code == 302
+        assert not Execution.objects.exists()
+
+    def test_wants_a_token(self) -> None:
+        client = a_client("view_job", "run_job", enforce_csrf_checks=True)
+        assert client.post(page(a_job(), "run")).status_code == 403
+        assert not Execution.objects.exists()
+
+    @pytest.mark.parametrize("permissions", [["view_job"], ["run_job"], ["change_execution"]])
+    def test_takes_view_and_run(self, permissions: list[str]) -> None:
+        assert a_client(*permissions).post(page(a_job(), "run")).status_code == 403
+        assert not Execution.objects.exists()
+
+    def test_a_job_that_is_gone(self) -> None:
+        answer = a_client("view_job", "run_job").post(f"{LIST}4711/run/", follow=True)
+        assert "4711" in told(answer)
+
+    def test_the_button_is_there_for_those_who_may(self) -> None:
+        job = a_job()
+        button = f'action="{page(job, "run")}"'
+        assert button in a_client("view_job", "run_job").get(page(job)).text
+        assert button not in a_client("view_job").get(page(job)).text
+
+    def test_the_action_in_the_list(self) -> None:
+        jobs = [a_job(), a_job(), a_job(enabled=False)]
+        client = a_client("view_job", "run_job")
+        data = {"action": "run", "_selected_action": [job.pk for job in jobs]}
+        answer = client.post(LIST, data)
+        assert answer.status_code == 302
+        assert {e.job for e in Execution.objects.all()} == set(jobs[:2])
+        assert "is disabled" in told(answer)
+
+    def test_the_action_is_there_for_those_who_may(self) -> None:
+        a_job()
+        option = '<option value="run">'
+        assert option in a_client("view_job", "run_job").get(LIST).text
+        assert option not in a_client("view_job", "change_job").get(LIST).text
+
+    def test_the_running_one_does_not_count_as_waiting(self) -> None:
+        job = a_job()
+        a_run(job)
+        answer = a_client("view_job", "run_job").post(page(job, "run"))
+        assert "place 1" in told(answer)
+        assert Queue.objects.get().name == "default"
+
+
+def test_deleting_a_job_keeps_its_executions(admin_client: Client) -> None:
+    execution = an_ended(job=(job := a_job(name="old")), job_name="old")
+    admin_client.post(page(job, "delete"), {"post": "yes"})
+    execution.refresh_from_db()
+    assert (execution.job, execution.job_name) == (None, "old")
+
+
+def test_names_that_hosts_may_reverse() -> None:
+    assert reverse("admin:jobqueue_job_run", args=[1]) == f"{LIST}1/run/"
+    assert reverse("jobqueue:run", args=[1]) == "/jobqueue/run/1/"

@@ -1,0 +1,136 @@
+"""Queues in the admin: pause and resume."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from jobqueue import queue
+from jobqueue.models import Queue
+from tests.builders import a_run, a_waiting
+from tests.users import a_client, noted, told
+
+pytestmark = pytest.mark.django_db
+LIST = "/admin/jobqueue/queue/"
+
+
+@pytest.fixture
+def etl() -> Queue:
+    return Queue.objects.create(name="etl")
+
+
+@pytest.fixture
+def operator() -> Client:
+    return a_client("control_queue", username="anna")
+
+
+def page(row: Queue, name: str) -> str:
+    return f"{LIST}{row.pk}/{name}/"
+
+
+def pause(client: Client, row: Queue, **over: Any) -> Any:
+    form = {"confirmed": "yes", "reason": "", "until_0": "", "until_1": "", **over}
+    return client.post(page(row, "pause"), form)
+
+
+def is_paused(row: Queue) -> bool:
+    row.refresh_from_db()
+    return row.is_paused(timezone.now())
+
+
+def test_the_list(admin_client: Client) -> None:
+    run = a_run(queue="etl")
+    a_waiting(queue="etl")
+    a_waiting(queue="etl")
+    queue.pause("nightly", "anna", "<b>moving</b>")
+    answer = admin_client.get(LIST)
+    text = answer.text
+    assert f">#{run.pk}</a>" in text
+    assert '?state__exact=waiting&amp;queue=etl">2</a>' in text
+    assert "&lt;b&gt;moving&lt;/b&gt;" in text
+    assert "<b>moving" not in text
+
+
+def test_pause_asks_why_and_until_when(etl: Queue, operator: Client) -> None:
+    asked = operator.get(page(etl, "pause"))
+    assert 'name="reason"' in asked.text
+    assert not is_paused(etl)
+    until = timezone.localtime() + timedelta(days=2)
+    answer = pause(
+        operator, etl, reason="The partner moves.",
+        until_0=until.strftime("%Y-%m-%d"), until_1=until.strftime("%H:%M:%S"),
+    )  # fmt: skip
+    assert is_paused(etl)
+    assert (etl.paused_by, etl.pause_reason) == ("anna", "The partner moves.")
+    assert etl.paused_until == until.replace(microsecond=0)
+    assert "The queue etl is paused." in told(answer)
+    assert noted()[0][1].endswith("The partner moves.")
+
+
+def test_a_time_that_is_over(etl: Queue, operator: Client) -> None:
+    answer = pause(operator, etl, until_0="2020-01-01", until_1="00:00:00")
+    assert "This moment is over." in answer.text
+    assert not is_paused(etl)
+
+
+def test_resume(etl: Queue, operator: Client) -> None:
+    queue.pause("etl", "anna")
+    answer = operator.post(page(etl, "resume"))
+    assert not is_paused(etl)
+    assert "The queue etl goes on." in told(answer)
+    assert noted() == [("anna", "Resumed.")]
+    assert "wasn't paused" in told(operator.post(page(etl, "resume")))
+
+
+def test_a_get_changes_nothing(etl: Queue, operator: Client) -> None:
+    operator.get(page(etl, "pause"), {"confirmed": "yes"})
+    assert not is_paused(etl)
+    queue.pause("etl", "anna")
+    operator.get(page(etl, "resume"))
+    assert is_paused(etl)
+
+
+def test_takes_control_queue(etl: Queue) -> None:
+    client = a_client("view_queue", "change_queue", "delete_queue")
+    assert client.get(LIST).status_code == 200
+    assert pause(client, etl).status_code == 403
+    assert client.post(page(etl, "resume")).status_code == 403
+    assert client.post(page(etl, "change"), {"name": "x"}).status_code == 403
+    assert client.post(page(etl, "delete"), {"post": "yes"}).status_code == 403
+    assert a_client("view_job").get(LIST).status_code == 403
+
+
+def test_wants_a_token(etl: Queue) -> None:
+    client = a_client("control_queue", enforce_csrf_checks=True)
+    assert pause(client, etl).status_code == 403
+    assert not is_paused(etl)
+
+
+def test_actions_of_the_list(etl: Queue, operator: Client) -> None:
+    other = Queue.objects.create(name="other")
+    data = {"action": "pause", "_selected_action": [etl.pk, other.pk]}
+    asked = operator.post(LIST, data)
+    assert "etl" in asked.text
+    assert not is_paused(etl)
+    operator.post(LIST, {**data, "confirmed": "yes", "reason": "both"})
+    assert is_paused(etl)
+    assert is_paused(other)
+    operator.post(LIST, {**data, "action": "resume"})
+    assert not is_paused(etl)
+    assert not is_paused(other)
+
+
+def test_the_buttons(etl: Queue, operator: Client) -> None:
+    text = operator.get(page(etl, "change")).text
+    assert page(etl, "pause") in text
+    queue.pause("etl", "anna")
+    text = operator.get(page(etl, "change")).text
+    assert f'action="{page(etl, "resume")}"' in text
+    assert page(etl, "pause") not in text
+    assert (
+        page(etl, "resume") not in a_client("view_queue").get(page(etl, "change")).text
+    )

@@ -1,0 +1,201 @@
+"""The Run menu: in the admin's header, and on a host's own pages."""
+
+from __future__ import annotations
+
+import types
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import AnonymousUser
+from django.http import HttpRequest, HttpResponse
+from django.template import RequestContext, Template
+from django.test import Client, RequestFactory
+from django.urls import include, path
+from pytest_django import Settings
+
+from jobqueue.admin import JobAdmin
+from jobqueue.models import Execution, Job
+from tests.builders import a_job
+from tests.users import a_client, a_user, noted, told
+
+pytestmark = pytest.mark.django_db
+MENU = '<details class="jobqueue-run-menu">'
+
+
+def portal_page(request: HttpRequest) -> HttpResponse:
+    template = Template("{% load jobqueue %}{% jobqueue_run_menu %}")
+    return HttpResponse(template.render(RequestContext(request)))
+
+
+second_site = admin.AdminSite(name="operators")
+second_site.register(Job, JobAdmin)
+
+
+def addresses(**over: Any) -> types.ModuleType:
+    """A host's URL configuration."""
+    module = types.ModuleType("addresses")
+    patterns = [path("admin/", admin.site.urls), path("portal/", portal_page)]
+    vars(module).update({"urlpatterns": patterns, **over})
+    return module
+
+
+class TestHeader:
+    def test_lists_the_jobs_of_the_menu(self, admin_client: Client) -> None:
+        wanted = a_job(name="nightly", in_run_menu=True)
+        others = [a_job(in_run_menu=False), a_job(in_run_menu=True, enabled=False)]
+        for url in ("/admin/", "/admin/auth/user/", f"/admin/jobqueue/job/{wanted.pk}/change/"):
+            header, _, _ = admin_client.get(url).text.partition('id="user-tools"')
+            assert MENU in header
+            assert f'action="/admin/jobqueue/job/{wanted.pk}/run/"' in header
+            assert not any(f"/job/{job.pk}/run/" in header for job in others)
+
+    def test_an_entry_posts_a_token_and_comes_back(self) -> None:
+        job = a_job(in_run_menu=True)
+        client = a_client("view_job", "run_job", enforce_csrf_checks=True, username="anna")
+        shown = client.get("/admin/jobqueue/job/?q=x")
+        form = shown.text.partition(MENU)[2].partition("</details>")[0]
+        assert 'method="post"' in form
+        assert 'name="next" value="/admin/jobqueue/job/?q=x"' in form
+        token = form.partition('name="csrfmiddlewaretoken" value="')[2].partition('"')[0]
+        data = {"csrfmiddlewaretoken": token, "next": "/admin/jobqueue/job/?q=x"}
+        answer = client.post(f"/admin/jobqueue/job/{job.pk}/run/", data)
+        assert answer["Location"] == "/admin/jobqueue/job/?q=x"
+        assert Execution.objects.get().priority == 5
+        assert noted()[0][0] == "anna"
+
+    @pytest.mark.parametrize("permissions", [[], ["view_job"], ["run_job"], ["run_job", "add_job"]])
+    def test_is_for_those_who_may(self, permissions: list[str]) -> None:
+        a_job(in_run_menu=True)
+        assert MENU not in a_client(*permissions).get("/admin/").text
+        assert MENU in a_client("view_job", "run_job").get("/admin/").text
+
+    def test_is_not_on_the_page_to_log_in(self, client: Client) -> None:
+        a_job(in_run_menu=True)
+        assert MENU not in client.get("/admin/login/").text
+
+    def test_without_jobs_there_is_none(self, admin_client: Client) -> None:
+        assert MENU not in admin_client.get("/admin/").text
+
+    def test_hostile_names_stay_text(self, admin_client: Client) -> None:
+        a_job(name="</details><script>alert(1)</script>\u202e", in_run_menu=True)
+        text = admin_client.get("/admin/").text
+        assert "<script>alert" not in text
+        assert "\u202e" not in text
+
+    @pytest.mark.parametrize(
+        "url", ["https://example.com/", "//example.com", "javascript:x", "\\\\e"]
+    )
+    def test_comes_back_to_this_site_only(self, url: str) -> None:
+        job = a_job()
+        answer = a_client("view_job", "run_job").post(
+            f"/admin/jobqueue/job/{job.pk}/run/", {"next": url}
+        )
+        assert answer["Location"] == f"/admin/jobqueue/job/{job.pk}/change/"
+
+    def test_a_second_admin_site_has_its_own_addresses(self, settings: Settings) -> None:
+        job = a_job(in_run_menu=True)
+        patterns = [path("admin/", admin.site.urls), path("ops/", second_site.urls)]
+        settings.ROOT_URLCONF = addresses(urlpatterns=patterns)
+        client = a_client("view_job", "run_job", "view_execution")
+        text = client.get("/ops/").text
+        assert f'action="/ops/jobqueue/job/{job.pk}/run/"' in text
+        answer = client.post(f"/ops/jobqueue/job/{job.pk}/run/")
+        assert answer["Location"] == f"/ops/jobqueue/job/{job.pk}/change/"
+        assert "is queued" in told(answer)
+        shown = client.get(f"/ops/jobqueue/job/{job.pk}/change/").text
+        assert f'action="/ops/jobqueue/job/{job.pk}/run/"' in shown
+        assert client.get("/ops/jobqueue/job/").status_code == 200
+
+    def test_a_site_without_jobs_has_none(self, settings: Settings, admin_client: Client) -> None:
+        a_job(in_run_menu=True)
+        settings.ROOT_URLCONF = addresses(
+            urlpatterns=[path("bare/", admin.AdminSite(name="bare").urls)]
+        )
+        assert MENU not in admin_client.get("/bare/").text
+
+
+class TestPortal:
+    """Pages of a host, for users who needn't be staff."""
+
+    @pytest.fixture(autouse=True)
+    def host(self, settings: Settings) -> None:
+        settings.ROOT_URLCONF = addresses(
+            urlpatterns=[
+                path("admin/", admin.site.urls),
+                path("portal/", portal_page),
+                path("jobqueue/", include("jobqueue.urls")),
+            ]
+        )
+
+    def test_runs_and_comes_back(self) -> None:
+        job = a_job(in_run_menu=True)
+        client = a_client("view_job", "run_job", is_staff=False, username="carl")
+        text = client.get("/portal/?page=2").text
+        assert f'action="/jobqueue/run/{job.pk}/"' in text
+        answer = client.post(f"/jobqueue/run/{job.pk}/", {"next": "/portal/?page=2"})
+        assert answer["Location"] == "/portal/?page=2"
+        assert Execution.objects.get().requested_by == "carl"
+        assert "is queued as #" in told(answer)
+        assert noted()[0][0] == "carl"
+
+    def test_is_for_those_who_may(self, client: Client) -> None:
+        job = a_job(in_run_menu=True)
+        for stranger in (client, a_client("view_job", is_staff=False)):
+            assert MENU not in stranger.get("/portal/").text
+            assert stranger.post(f"/jobqueue/run/{job.pk}/").status_code == 403
+        assert not Execution.objects.exists()
+
+    def test_a_get_runs_nothing(self) -> None:
+        client = a_client("view_job", "run_job")
+        assert client.get(f"/jobqueue/run/{a_job().pk}/").status_code == 405
+        assert not Execution.objects.exists()
+
+    def test_wants_a_token(self) -> None:
+        client = a_client("view_job", "run_job", enforce_csrf_checks=True)
+        assert client.post(f"/jobqueue/run/{a_job().pk}/").status_code == 403
+
+    def test_a_job_that_is_gone(self) -> None:
+        assert a_client("view_job", "run_job").post("/jobqueue/run/4711/").status_code == 404
+
+    def test_a_host_without_the_addresses_shows_none(self, settings: Settings) -> None:
+        a_job(in_run_menu=True)
+        settings.ROOT_URLCONF = addresses()
+        client = a_client("view_job", "run_job")
+        assert MENU not in client.get("/portal/").text
+
+
+class TestTag:
+    def rendered(self, request: HttpRequest | None) -> str:
+        template = Template("{% load jobqueue %}{% jobqueue_run_menu %}")
+        context = RequestContext(request) if request else None
+        return template.render(context or RequestContext(HttpRequest()))
+
+    def test_works_without_anybody(self) -> None:
+        a_job(in_run_menu=True)
+        request = RequestFactory().get("/")
+        assert MENU not in self.rendered(request)
+        request.user = AnonymousUser()
+        assert MENU not in self.rendered(request)
+
+    def test_works_without_a_page(self) -> None:
+        """In an error page, for instance, there is no resolver match."""
+        a_job(in_run_menu=True)
+        request = RequestFactory().get("/nowhere/")
+        request.user = a_user("view_job", "run_job")
+        assert MENU in self.rendered(request)
+
+
+def test_it_stands_in_front_of_a_template_of_the_host(
+    settings: Settings, admin_client: Client, tmp_path: Any
+) -> None:
+    """A host's own base_site.html stays in force, and shows the menu without knowing it."""
+    a_job(in_run_menu=True)
+    (tmp_path / "admin").mkdir()
+    (tmp_path / "admin" / "base_site.html").write_text(
+        '{% extends "admin/base.html" %}{% block branding %}Portal of the harbour{% endblock %}'
+    )
+    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [tmp_path]}]
+    text = admin_client.get("/admin/").text
+    assert "Portal of the harbour" in text
+    assert MENU in text

@@ -1,0 +1,278 @@
+"""System checks: each has an id, says what is wrong, and a hint that says what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core import checks as django_checks
+from django.core.checks import CheckMessage, Error, Warning
+from django.db import connection
+from django.db.utils import ConnectionHandler
+from django_q.conf import Conf
+from django_q.models import Schedule
+from pytest_django import DjangoAssertNumQueries, Settings
+
+from jobqueue import checks, conf
+
+Given = Callable[..., list[CheckMessage]]
+
+
+def ids(found: Sequence[CheckMessage]) -> list[str | None]:
+    return [message.id for message in found]
+
+
+@pytest.fixture(autouse=True)
+def registered() -> None:
+    """All of them are asked by ``manage.py check``."""
+    known = django_checks.registry.registry.get_checks()
+    for check in ("check_settings", "check_host", "check_cluster", "check_databases"):
+        assert getattr(checks, check) in known
+
+
+@pytest.fixture
+def given(settings: Settings) -> Given:
+    """What is found about a ``JOBQUEUE``."""
+
+    def check(jobqueue: Any = None, **over: Any) -> list[CheckMessage]:
+        settings.JOBQUEUE = jobqueue if jobqueue is not None else over
+        found = checks.check_settings()
+        assert all(message.hint for message in found)
+        return found
+
+    return check
+
+
+class TestSettings:
+    def test_none_is_needed(self, settings: Settings) -> None:
+        del settings.JOBQUEUE
+        assert checks.check_settings() == []
+
+    def test_all_of_them(self, given: Given) -> None:
+        fine = {
+            "DATA_DIR": Path("/tmp"),
+            "HOST": "edi-1",
+            "CLUSTER": "long",
+            "ENVIRONMENTS": {"bash": {"prefix": ["bash"]}},
+            "ALLOWED_PROGRAMS": ["/opt/*"],
+            "MAX_RUNTIME": 60,
+            "KILL_AFTER": timedelta(hours=1),
+            "LOG_LIMIT": 1024,
+            "LOG_TAIL": 0,
+            "BUSY_DELAY": 1.5,
+            "BUSY_DELAY_MAX": 60,
+            "BUSY_ATTEMPTS": 3,
+            "KEEP_DAYS": 30,
+        }
+        assert fine.keys() == set(conf.KEYS)
+        assert given(fine) == []
+
+    @pytest.mark.parametrize("jobqueue", [["DATA_DIR"], "x", 1])
+    def test_e001_it_is_no_dict(self, given: Given, jobqueue: object) -> None:
+        assert ids(given(jobqueue)) == ["jobqueue.E001"]
+
+    @pytest.mark.parametrize(
+        ("misspelt", "nearest"),
+        [
+            ("LOG_LIMITS", "LOG_LIMIT"),
+            ("log_tail", "LOG_TAIL"),
+            ("KILLAFTER", "KILL_AFTER"),
+            ("DATADIR", "DATA_DIR"),
+            ("ENVIRONMENT", "ENVIRONMENTS"),
+            ("MAX_RUN_TIME", "MAX_RUNTIME"),
+            ("KEEPDAYS", "KEEP_DAYS"),
+        ],
+    )
+    def test_e001_a_misspelt_key_names_the_nearest(
+        self, given: Given, misspelt: str, nearest: str
+    ) -> None:
+        [error] = given({misspelt: 1})
+        assert isinstance(error, Error)
+        assert error.id == "jobqueue.E001"
+        assert repr(misspelt) in error.msg
+        assert error.hint == f"Did you mean {nearest!r}?"
+
+    def test_e001_one_like_none_lists_them(self, given: Given) -> None:
+        [error] = given({"ZZZ": 1, "LOG_TAIL": 1})
+        assert str(error.hint).startswith("Known: DATA_DIR, HOST,")
+
+    def test_e001_a_key_that_is_no_string(self, given: Given) -> None:
+        assert ids(given({5: 1})) == ["jobqueue.E001"]
+
+    @pytest.mark.parametrize(
+        ("key", "value"),
+        [
+            ("DATA_DIR", 5),
+            ("HOST", None),
+            ("CLUSTER", 1),
+            ("ENVIRONMENTS", ["java"]),
+            ("ALLOWED_PROGRAMS", "/opt/*"),
+            ("ALLOWED_PROGRAMS", [1]),
+            ("MAX_RUNTIME", "60"),
+            ("KILL_AFTER", "1h"),
+            ("KILL_AFTER", -1),
+            ("KILL_AFTER", timedelta(seconds=-1)),
+            ("LOG_LIMIT", "100M"),
+            ("LOG_LIMIT", True),
+            ("LOG_LIMIT", -1),
+            ("LOG_TAIL", None),
+            ("BUSY_DELAY", None),
+            ("BUSY_DELAY_MAX", "x"),
+            ("BUSY_ATTEMPTS", 1.5),
+            ("KEEP_DAYS", timedelta(days=1)),
+        ],
+    )
+    def test_e002_a_wrong_value(self, given: Given, key: str, value: object) -> None:
+        [error] = given({key: value})
+        assert isinstance(error, Error)
+        assert error.id == "jobqueue.E002"
+        assert key in error.msg
+        assert str(error.hint).startswith("It takes ")
+
+    def test_w003_a_broken_environment(self, given: Given) -> None:
+        [warning] = given(ENVIRONMENTS={"etl": {"virtualenv": "/nowhere"}, "fine": {}})
+        assert isinstance(warning, Warning)
+        assert warning.id == "jobqueue.W003"
+        assert "'etl'" in warning.msg
+        assert "/nowhere" in warning.msg
+
+    def test_every_mistake_is_found_at_once(self, given: Given) -> None:
+        found = given(HOSTS=1, LOG_TAIL="x", ENVIRONMENTS={"a": 1})
+        assert sorted(ids(found), key=str) == ["jobqueue.E001", "jobqueue.E002", "jobqueue.W003"]
+
+
+class TestHost:
+    def test_it_has_what_is_needed(self) -> None:
+        assert checks.check_host() == []
+
+    def test_e004_django_q_is_not_installed(self, settings: Settings) -> None:
+        settings.INSTALLED_APPS = [app for app in settings.INSTALLED_APPS if app != "django_q"]
+        [error] = checks.check_host()
+        assert isinstance(error, Error)
+        assert (error.id, error.hint) == ("jobqueue.E004", "Add 'django_q' to INSTALLED_APPS.")
+
+    def test_e005_times_have_no_zone(self, settings: Settings) -> None:
+        settings.USE_TZ = False
+        [error] = checks.check_host()
+        assert isinstance(error, Error)
+        assert (error.id, error.hint) == ("jobqueue.E005", "Set USE_TZ = True.")
+
+
+class TestCluster:
+    @pytest.mark.parametrize("broker", [{"orm": "default"}, {"redis": {"host": "127.0.0.1"}}])
+    def test_a_host_s_usual_one_is_no_error(
+        self, settings: Settings, broker: dict[str, Any]
+    ) -> None:
+        settings.Q_CLUSTER = {"name": "portal", "timeout": 60, "retry": 90, "workers": 4, **broker}
+        assert checks.check_cluster() == []
+
+    @pytest.mark.parametrize(
+        "q_cluster", [{}, {"timeout": None}, {"sync": True, "timeout": 86400}, {"workers": 64}]
+    )
+    def test_whatever_it_says_is_no_error(
+        self, settings: Settings, q_cluster: dict[str, Any]
+    ) -> None:
+        settings.Q_CLUSTER = q_cluster
+        found = checks.check_cluster()
+        assert found
+        assert all(isinstance(message, Warning) and message.hint for message in found)
+
+    def test_w010_sync(self, settings: Settings) -> None:
+        settings.Q_CLUSTER = {"sync": True, "timeout": 20}
+        assert ids(checks.check_cluster()) == ["jobqueue.W010"]
+
+    @pytest.mark.parametrize("timeout", [None, 0, 121, 3600])
+    def test_w011_a_long_timeout(self, settings: Settings, timeout: int | None) -> None:
+        settings.Q_CLUSTER = {"timeout": timeout}
+        assert ids(checks.check_cluster()) == ["jobqueue.W011"]
+
+    def test_w011_none_at_all(self, settings: Settings) -> None:
+        del settings.Q_CLUSTER
+        assert ids(checks.check_cluster()) == ["jobqueue.W011"]
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Look at another database, with these settings."""
+    handlers: list[ConnectionHandler] = []
+
+    def use(**database: Any) -> None:
+        handlers.append(ConnectionHandler({"default": database}))
+        monkeypatch.setattr(checks, "connections", handlers[0])
+
+    yield use
+    for handler in handlers:
+        handler.close_all()
+
+
+@pytest.mark.django_db
+class TestDatabases:
+    def found(self) -> list[CheckMessage]:
+        found = checks.check_databases(databases=["default"])
+        assert all(message.hint for message in found)
+        return found
+
+    @pytest.mark.database
+    def test_that_of_the_tests_is_fine(self) -> None:
+        assert self.found() == []
+
+    def test_it_is_asked_only_when_it_is_named(
+        self, django_assert_num_queries: DjangoAssertNumQueries
+    ) -> None:
+        with django_assert_num_queries(0):
+            assert checks.check_databases() == []
+            assert checks.check_databases(databases=["other"]) == []
+
+    def test_one_that_is_not_there_is_not_our_business(
+        self, elsewhere: Callable[..., None]
+    ) -> None:
+        elsewhere(ENGINE="django.db.backends.sqlite3", NAME="/nowhere/at/all.sqlite3")
+        assert self.found() == []
+
+    def test_e006_another_kind(self, elsewhere: Callable[..., None]) -> None:
+        elsewhere(ENGINE="django.db.backends.dummy")
+        [error] = self.found()
+        assert isinstance(error, Error)
+        assert error.id == "jobqueue.E006"
+
+    def test_w012_and_w013_a_plain_sqlite(
+        self, elsewhere: Callable[..., None], tmp_path: Path
+    ) -> None:
+        elsewhere(ENGINE="django.db.backends.sqlite3", NAME=tmp_path / "plain.sqlite3")
+        first, second = self.found()
+        assert (first.id, second.id) == ("jobqueue.W012", "jobqueue.W013")
+        assert "journal_mode is 'delete'" in first.msg
+        assert "WAL" in str(first.hint)
+        assert "IMMEDIATE" in str(second.hint)
+
+    def test_our_own_options_are_fine(self, elsewhere: Callable[..., None], tmp_path: Path) -> None:
+        options = {
+            "transaction_mode": "IMMEDIATE",
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+        }
+        path = tmp_path / "fine.sqlite3"
+        elsewhere(ENGINE="django.db.backends.sqlite3", NAME=path, OPTIONS=options)
+        assert self.found() == []
+
+    @pytest.mark.database
+    def test_w012_a_server_that_is_not_durable(self) -> None:
+        if connection.vendor != "postgresql":
+            pytest.skip("a session of PostgreSQL only can set this for itself")
+        with connection.cursor() as cursor:
+            cursor.execute("SET synchronous_commit = off")
+            found = self.found()
+            cursor.execute("RESET synchronous_commit")
+        assert ids(found) == ["jobqueue.W012"]
+        assert "power cut" in found[0].msg
+
+    @pytest.mark.parametrize(("workers", "expected"), [(1, ["jobqueue.W014"]), (2, [])])
+    def test_w014_the_host_s_schedules_beside_one_worker(
+        self, monkeypatch: pytest.MonkeyPatch, workers: int, expected: list[str]
+    ) -> None:
+        monkeypatch.setattr(Conf, "WORKERS", workers)
+        assert self.found() == []
+        Schedule.objects.create(func="portal.tasks.send_reminders")
+        assert ids(self.found()) == expected
