@@ -28,6 +28,22 @@ from benchmarks.rest import at_rest
 from benchmarks.results import Results
 
 
+class Rounds:
+    """So many rounds of each; only the first one of what comes when the time is used up."""
+
+    def __init__(self, number: int, minutes: float, results: Results) -> None:
+        self._number = number
+        self._results = results
+        self._end = time.monotonic() + 60 * minutes
+
+    def __iter__(self) -> Iterator[int]:
+        for number in range(self._number):
+            if number and time.monotonic() > self._end:
+                self._results.leave_out("some rounds", "the time was used up (--minutes)")
+                return
+            yield number
+
+
 def arguments() -> argparse.Namespace:
     """What was asked for."""
     parser = argparse.ArgumentParser(
@@ -39,6 +55,7 @@ def arguments() -> argparse.Namespace:
     add("--database", action="append", choices=DATABASES, help="may be repeated; default: all")
     add("--quick", action="store_true", help="few runs: to see that everything works")
     add("--rounds", type=int, default=3, help="the medians of so many are shown; default 3")
+    add("--minutes", type=float, default=8, help="then one round has to do; default 8")
     add("--peers", action=argparse.BooleanOptionalAction, default=True, help="other queues, too")
     add("--json", type=Path, metavar="FILE", help="write all figures of all rounds")
     add("--markdown", type=Path, metavar="FILE", help="renew the results in this page")
@@ -86,7 +103,7 @@ def _installations(
 
 def _measure(sites: Sequence[Installation], results: Results, asked: argparse.Namespace) -> None:
     size = QUICK if asked.quick else FULL
-    rounds = range(asked.rounds)
+    rounds = Rounds(asked.rounds, asked.minutes, results)
     for site in sites:
         _say(f"{site.title}: {size.runs} waiting, idle, command line, requests")
         with site.agent() as agent:
@@ -104,7 +121,7 @@ def _measure(sites: Sequence[Installation], results: Results, asked: argparse.Na
 
 
 def _measure_few(
-    site: Installation, agent: Agent, results: Results, size: Size, rounds: range
+    site: Installation, agent: Agent, results: Results, size: Size, rounds: Rounds
 ) -> None:
     agent("prepare_commits")
     with site.cluster():
@@ -118,7 +135,7 @@ def _measure_few(
 
 
 def _measure_redis(
-    sites: Sequence[Installation], results: Results, size: Size, rounds: range
+    sites: Sequence[Installation], results: Results, size: Size, rounds: Rounds
 ) -> None:
     if reason := why_no_redis():
         results.leave_out("Redis broker", reason)
@@ -135,7 +152,7 @@ def _measure_redis(
 
 
 def _measure_many(
-    site: Installation, agent: Agent, results: Results, size: Size, rounds: range
+    site: Installation, agent: Agent, results: Results, size: Size, rounds: Rounds
 ) -> None:
     many = f"{size.many:,}"
     agent("fill", measures.MANY, raw.PROGRAM, size.many)

@@ -82,9 +82,13 @@ class Outcome:
 
 
 class Executor:
-    """Runs commands, one at a time; one per worker process, to be used by one thread."""
+    """Runs commands, one at a time; one per worker process, to be used by one thread.
 
-    def __init__(self) -> None:
+    environment  what `Command.env` comes on top of; None: that of this process
+    """
+
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+        self._environment = environment
         self._launcher: _Launcher | None = None
         self._run: Run | None = None
         self._numbers = count(1)
@@ -133,7 +137,7 @@ class Executor:
         if self._launcher is not None and not self._launcher.lives():
             self.close()
         if self._launcher is None:
-            self._launcher = _Launcher()
+            self._launcher = _Launcher(self._environment)
         return self._launcher
 
 
@@ -222,7 +226,7 @@ class Run:
 class _Launcher:
     """The launcher's process and the connection to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, environment: Mapping[str, str] | None) -> None:
         ours, theirs = socket.socketpair()
         fd = theirs.fileno()
         with theirs, ExitStack() as on_failure:
@@ -233,6 +237,7 @@ class _Launcher:
                 # It outlives us: whoever reads our output to its end would wait for it.
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
+                env=environment,
                 pass_fds=[fd],
                 start_new_session=True,
             )

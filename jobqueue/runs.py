@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,20 @@ log = logging.getLogger("jobqueue.runs")
 FIRST_LOOK, LOOK = 0.1, 0.5
 #: A run that is lost this often in a row is not queued again.
 LOST_ATTEMPTS = 3
+
+
+def new_executor() -> Executor:
+    """An executor whose runs get the environment that the service was started with.
+
+    Django has set ``TZ`` to the site's ``TIME_ZONE`` meanwhile, which is nothing to the jobs.
+    """
+    environment = dict(os.environ)
+    environment.pop("TZ", None)
+    with suppress(OSError):
+        started_with = Path("/proc/self/environ").read_bytes().split(b"\0")
+        for zone in [line for line in started_with if line.startswith(b"TZ=")]:
+            environment["TZ"] = os.fsdecode(zone[3:])
+    return Executor(environment)
 
 
 def start(execution: Execution, executor: Executor) -> Run | Outcome:
@@ -193,7 +208,7 @@ def _busy_delay(attempt: int) -> timedelta | None:
     settings = conf.current()
     if attempt >= settings.BUSY_ATTEMPTS:
         return None
-    doubled = settings.BUSY_DELAY * 2 ** min(attempt - 1, 20)
+    doubled: timedelta = settings.BUSY_DELAY * 2 ** min(attempt - 1, 20)
     return min(doubled, settings.BUSY_DELAY_MAX)
 
 

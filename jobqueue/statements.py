@@ -7,7 +7,7 @@ Finishing one run and claiming the next is one transaction. The ORM can't say
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -50,7 +50,7 @@ _FINISH = f"""UPDATE {_EXECUTION}
 
 
 def _columns(prefix: str = "") -> str:
-    return ", ".join(prefix + f.column for f in _FIELDS)
+    return ", ".join(f"{prefix}{f.column}" for f in _FIELDS)
 
 
 def _columns_as_claimed() -> str:
@@ -73,7 +73,7 @@ class Statements:
         AND {_FREE} AND {_NOT_PAUSED} RETURNING {_columns()}"""
     finish_sql = _FINISH
     insert_sql = f"""INSERT INTO {_EXECUTION}
-        ({", ".join([*(f.column for f in _REQUEST), *_BLANK])})
+        ({", ".join([*(str(f.column) for f in _REQUEST), *_BLANK])})
         VALUES ({", ".join(["%s"] * len(_REQUEST) + ["''"] * len(_BLANK))})
         ON CONFLICT (slot) DO NOTHING RETURNING id"""
 

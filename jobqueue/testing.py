@@ -43,7 +43,7 @@ def drain(queue: str = DEFAULT_QUEUE, limit: int = 1000) -> list[Execution]:
         The Executions that ended, the first one first; empty if nothing was ready.
     """
     ended: list[Execution] = []
-    executor = Executor()
+    executor = runs.new_executor()
     try:
         while len(ended) < limit and (execution := _queue.claim(queue)) is not None:
             ended.append(_run(execution, executor))

@@ -88,7 +88,7 @@ def persist(step: Callable[[], T]) -> T:
 
 @cache
 def _executor() -> Executor:
-    return Executor()
+    return runs.new_executor()
 
 
 def join() -> None:

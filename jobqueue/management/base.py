@@ -61,29 +61,30 @@ class QueueCommand(BaseCommand):
     def run_from_argv(self, argv: list[str]) -> None:
         """Run as a program: prints an error as one line, and exits with its code."""
         _print_anything()
+        options: dict[str, Any] = {}
         try:
             with one_line(self.refusal):
                 parsed = self.create_parser(argv[0], argv[1]).parse_args(argv[2:])
             options = vars(parsed)
             handle_default_options(parsed)
             self.execute(*options.pop("args", ()), **options)
-        except CommandError as error:
-            self.stderr.write(f"{argv[1]}: {error}", str)
-            sys.exit(error.returncode)
         except BrokenPipeError:  # who reads our output had enough
             silence(sys.stdout)
             sys.exit(BROKEN_PIPE)
         except KeyboardInterrupt:
             sys.exit(INTERRUPTED)
+        except Exception as error:
+            if options.get("traceback"):
+                raise
+            self.stderr.write(f"{argv[1]}: {_in_words(error)}", str)
+            sys.exit(getattr(error, "returncode", 1))
         finally:
             with suppress(ImproperlyConfigured):
                 connections.close_all()
 
     def execute(self, *args: Any, **options: Any) -> str | None:
-        """As any command, but no error leaves a traceback unless that was asked for."""
+        """As any command, but what can go wrong is a CommandError of one line."""
         options["no_color"] |= bool(os.environ.get("NO_COLOR")) and not options["force_color"]
-        if options["traceback"]:
-            return super().execute(*args, **options)
         with one_line():
             return super().execute(*args, **options)
 
@@ -126,20 +127,13 @@ def one_line(beginning: str = "") -> Iterator[None]:
     """Turn what can go wrong into a CommandError of one line, with this beginning."""
     try:
         yield
-    except CommandError as error:
-        text = str(error).removeprefix("Error: ")
-        raise CommandError(beginning + _line(text), returncode=error.returncode) from None
     except BrokenPipeError:
         raise
-    except Error as error:
-        raise CommandError(beginning + _line(_about_database(error))) from None
-    except UnicodeEncodeError:
-        raise CommandError(f"{beginning}An argument isn't valid UTF-8.") from None
-    except OSError as error:
-        text = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        raise CommandError(beginning + _line(text)) from None
-    except (ImproperlyConfigured, NotImplementedError, ValueError) as error:
-        raise CommandError(beginning + _line(str(error))) from None
+    except CommandError as error:
+        text = str(error).removeprefix("Error: ")
+        raise CommandError(beginning + _line(text), returncode=error.returncode) from error
+    except (Error, ImproperlyConfigured, NotImplementedError, OSError, ValueError) as error:
+        raise CommandError(beginning + _in_words(error)) from error
 
 
 def refuse(text: str, returncode: int = 1) -> NoReturn:
@@ -169,6 +163,18 @@ def confirm(question: str, sure: bool) -> None:
         answer = ""
     if answer.strip().lower() not in ("y", "yes"):
         refuse("Nothing was done.")
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, Error):
+        return _line(_about_database(error))
+    if isinstance(error, UnicodeEncodeError):
+        return "An argument isn't valid UTF-8."
+    if isinstance(error, OSError) and error.filename:
+        return _line(f"{error.filename}: {error.strerror}")
+    if isinstance(error, CommandError | ImproperlyConfigured | OSError | ValueError):
+        return _line(str(error))
+    return _line(f"{type(error).__name__}: {error} (--traceback shows where)")
 
 
 def _line(text: str) -> str:

@@ -13,7 +13,7 @@ from django.db import DatabaseError, connections
 from django.utils import timezone
 
 from .. import api, output, queue, runs, worker
-from ..executor import Executor, Run
+from ..executor import Run
 from ..models import Execution, State
 from . import situation
 from .base import login_name, refuse
@@ -52,7 +52,7 @@ def run(request: Execution, console: Console) -> int:
 
 
 def _run(execution: Execution, console: Console, stop_wanted: threading.Event) -> None:
-    executor = Executor()
+    executor = runs.new_executor()
     try:
         started = runs.start(execution, executor)
         runs.announce_started(execution)

@@ -100,19 +100,23 @@ class _Follower:
             self._tell_at = now + TELL if self._console.is_terminal() else None
 
     def _ask(self, question: Callable[[], T]) -> T:
-        """An answer of the database, even if it is away for a while."""
-        deadline, told = time.monotonic() + AWAY, False
-        while True:
-            try:
-                return question()
-            except (OperationalError, InterfaceError):
-                if time.monotonic() > deadline:
-                    raise
-                if not told:
-                    self._console.note("The database can't be reached; trying again.")
-                    told = True
-                connections.close_all()
-                time.sleep(TELL)
+        return patiently(question, self._console)
+
+
+def patiently(question: Callable[[], T], console: Console) -> T:
+    """The answer of the database, even if it is away for a while."""
+    deadline, told = time.monotonic() + AWAY, False
+    while True:
+        try:
+            return question()
+        except (OperationalError, InterfaceError):
+            if time.monotonic() > deadline:
+                raise
+            if not told:
+                console.note("The database can't be reached; trying again.")
+                told = True
+            connections.close_all()
+            time.sleep(TELL)
 
 
 class _Output:

@@ -110,7 +110,7 @@ class Job(models.Model):
         try:
             return environments.resolve(self.environment, self.argv, {}, "").argv
         except ValueError:
-            return self.argv
+            return list(self.argv)
 
     def clean(self) -> None:
         """Refuse an environment that is unknown or broken, and a program that isn't allowed."""

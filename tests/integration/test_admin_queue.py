@@ -131,6 +131,4 @@ def test_the_buttons(etl: Queue, operator: Client) -> None:
     text = operator.get(page(etl, "change")).text
     assert f'action="{page(etl, "resume")}"' in text
     assert page(etl, "pause") not in text
-    assert (
-        page(etl, "resume") not in a_client("view_queue").get(page(etl, "change")).text
-    )
+    assert page(etl, "resume") not in a_client("view_queue").get(page(etl, "change")).text

@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from django.db import InterfaceError, OperationalError
 
 from jobqueue import queue
 from jobqueue.management import following
@@ -204,7 +205,13 @@ class TestRefused:
     def test_a_traceback_for_those_who_ask(self, tmp_path: Path) -> None:
         url = f"sqlite:///{tmp_path / 'db.sqlite3'}"
         done = run("job2queue", "--traceback", "true", TEST_DATABASE_URL=url)
+        assert (done.code, "Traceback" in done.err) == (1, True)
+
+    def test_settings_of_a_wrong_type(self) -> None:
+        done = run("job2queue", "true", TEST_JOBQUEUE='{"ALLOWED_PROGRAMS": 5}')
         assert done.code == 1
+        assert done.err.startswith("job2queue: TypeError: ")
+        assert (done.err.count("\n"), "--traceback" in done.err) == (1, True)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -359,6 +366,20 @@ class TestFollow:
         monkeypatch.setattr(following, "GONE", 0.0)
         with pytest.raises(Exception, match="Execution 77 was deleted"):
             following.follow(77, Ears())
+
+    def test_a_database_that_is_away_for_a_while(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(following, "TELL", 0.0)
+        answers = iter([OperationalError("gone"), InterfaceError("closed"), "there"])
+
+        def ask() -> str:
+            answer = next(answers)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        console = Ears()
+        assert following.patiently(ask, console) == "there"
+        assert console.notes == ["The database can't be reached; trying again."]
 
     def test_what_it_waits_for(self) -> None:
         first = a_waiting()

@@ -87,7 +87,7 @@ class Command(QueueCommand):
         sub.add_argument("priority", metavar="N", help="1 (first) to 9 (last)")
         sub.set_defaults(action=self.priority)
         sub = subcommand(parsers, "prune", "delete old ended executions and their log files")
-        days = f"keep those of the last so many days ({conf.current().KEEP_DAYS})"
+        days = "keep those of the last so many days; by default as JOBQUEUE['KEEP_DAYS'] says"
         sub.add_argument("--days", metavar="N", type=int, help=days)
         sub.add_argument("--dry-run", action="store_true", help="only say how many that are")
         sub.set_defaults(action=self.prune)
@@ -150,7 +150,7 @@ class Command(QueueCommand):
 
 
 def _add_queue(parser: CommandParser, default: str | None = DEFAULT_QUEUE) -> None:
-    about = f"by default {default}" if default else "only this one"
+    about = f"by default {default!r}" if default else "only this one"
     parser.add_argument("-q", "--queue", default=default, help=about)
 
 
