@@ -99,6 +99,16 @@ def check_host(**_: Any) -> list[CheckMessage]:
                 id="jobqueue.E005",
             )
         )
+    installed = [config.name for config in apps.get_app_configs()]
+    admin = "django.contrib.admin"
+    if admin in installed and installed.index("jobqueue") > installed.index(admin):
+        found.append(
+            Warning(
+                "The Run menu is missing in the admin's header: Django's own template is first.",
+                hint=f"Put 'jobqueue' before {admin!r} in INSTALLED_APPS.",
+                id="jobqueue.W015",
+            )
+        )
     return found
 
 

@@ -6,6 +6,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -74,10 +75,8 @@ def test_a_run_that_meets_another_engine_is_repeated_and_holds_up_no_other(
 ) -> None:
     create_job(service, "Copy", bots.new("copy"))
     copy = bots.send("copy")
-    bots.hold(FOR_EVER)
 
-    with service, subprocess.Popen(bots.new("slow"), stderr=subprocess.DEVNULL) as other:
-        wait_until(bots.held, PATIENCE, "the other engine to hold the port")
+    with service, an_engine_outside_the_queue(bots) as other:
         service.manage("jobs", "run", "Copy", check=True)
         busy = the_one(service, lambda row: row["retry_of"] is None, ENDED)
         retry = the_one(service, lambda row: row["retry_of"] == busy["id"])
@@ -187,6 +186,18 @@ def test_asking_fifty_times_at_once_leaves_one_waiting_run(
     assert codes == {0: 1, 4: 49}
     assert len(status["waiting"]) == 1
     assert [row["state"] for row in rows] == ["succeeded", "succeeded"]
+
+
+@contextmanager
+def an_engine_outside_the_queue(bots: RealBots) -> Iterator[subprocess.Popen[bytes]]:
+    """One that holds the port until ``bots.hold`` lets it go."""
+    bots.hold(FOR_EVER)
+    with subprocess.Popen(bots.new("slow"), stderr=subprocess.DEVNULL) as engine:
+        try:
+            wait_until(bots.held, PATIENCE, "the other engine to hold the port")
+            yield engine
+        finally:
+            bots.hold(0)
 
 
 def create_job(service: Service, name: str, argv: list[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -339,6 +340,23 @@ class Ears(Console):
         return False
 
 
+def test_a_database_that_is_away_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(following, "TELL", 0.0)
+    answers: Iterator[str | Exception] = iter(
+        [OperationalError("gone"), InterfaceError("closed"), "there"]
+    )
+
+    def ask() -> str:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    console = Ears()
+    assert following.patiently(ask, console) == "there"
+    assert console.notes == ["The database can't be reached; trying again."]
+
+
 @pytest.mark.django_db
 class TestFollow:
     def test_output_of_another_host_comes_from_the_row(self) -> None:
@@ -366,20 +384,6 @@ class TestFollow:
         monkeypatch.setattr(following, "GONE", 0.0)
         with pytest.raises(Exception, match="Execution 77 was deleted"):
             following.follow(77, Ears())
-
-    def test_a_database_that_is_away_for_a_while(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(following, "TELL", 0.0)
-        answers = iter([OperationalError("gone"), InterfaceError("closed"), "there"])
-
-        def ask() -> str:
-            answer = next(answers)
-            if isinstance(answer, Exception):
-                raise answer
-            return answer
-
-        console = Ears()
-        assert following.patiently(ask, console) == "there"
-        assert console.notes == ["The database can't be reached; trying again."]
 
     def test_what_it_waits_for(self) -> None:
         first = a_waiting()

@@ -485,15 +485,15 @@ class TestWakeUps:
         assert Execution.objects.waiting().count() == 1
         assert "not sent, the clock will look" in caplog.text
 
-    def test_ten_thousand_leave_a_handful(self) -> None:
+    def test_thousands_leave_a_handful(self) -> None:
         # Each of the first ones is asked as in real life, the rest is put there at once.
         for _ in range(50):
             enqueue(a_command())
-        rows = [requests.build(a_command()) for _ in range(10_000)]
+        rows = [requests.build(a_command()) for _ in range(2_000)]
         Execution.objects.bulk_create(rows, batch_size=500)
         for _ in range(50):
             enqueue(a_command(), priority=1)
-        assert Execution.objects.waiting().count() == 10_100
+        assert Execution.objects.waiting().count() == 2_100
         assert len(woken()) <= 5
 
 

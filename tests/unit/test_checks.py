@@ -160,6 +160,14 @@ class TestHost:
         assert isinstance(error, Error)
         assert (error.id, error.hint) == ("jobqueue.E005", "Set USE_TZ = True.")
 
+    def test_w015_the_admin_s_own_template_is_first(self, settings: Settings) -> None:
+        others = [app for app in settings.INSTALLED_APPS if app != "jobqueue"]
+        settings.INSTALLED_APPS = [*others, "jobqueue"]
+        [warning] = checks.check_host()
+        assert isinstance(warning, Warning)
+        assert warning.id == "jobqueue.W015"
+        assert "before 'django.contrib.admin'" in str(warning.hint)
+
 
 class TestCluster:
     @pytest.mark.parametrize("broker", [{"orm": "default"}, {"redis": {"host": "127.0.0.1"}}])
