@@ -299,7 +299,8 @@ def read_run_file(path: str) -> tuple[Message, Outcome | None, bool]:
         held = _is_locked(file)
         for line in file:
             with suppress(ValueError):  # a power cut leaves half a line
-                said |= json.loads(line)
+                record = json.loads(line)
+                said = record.pop("run", said) | record
     outcome = said.pop("outcome", None)
     return said, outcome and Outcome(**outcome), held
 

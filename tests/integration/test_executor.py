@@ -534,7 +534,7 @@ class TestRunFile:
 
     def test_half_a_line_is_passed_over(self, tmp_path: Path) -> None:
         path = tmp_path / "1.run"
-        path.write_text('{"execution": 5}\n{"pid": 1, "pi')
+        path.write_text('{"run": {"execution": 5}}\n{"pid": 1, "pi')
         assert read_run_file(str(path)) == ({"execution": 5}, None, False)
 
     def test_there_is_none(self, tmp_path: Path) -> None:
