@@ -15,7 +15,16 @@ def main() -> None:
             f"manage.py: Django isn't installed for {sys.executable}. "
             "`make run` makes a virtual environment in .venv; or activate your own."
         )
-    execute_from_command_line(sys.argv)
+    from django.core.exceptions import ImproperlyConfigured
+
+    try:
+        execute_from_command_line(sys.argv)
+    except (ImproperlyConfigured, ImportError, OSError) as error:
+        if "--traceback" in sys.argv:
+            raise
+        hint = "A job's own --settings must stand behind a `--`."
+        settings = os.environ["DJANGO_SETTINGS_MODULE"]
+        sys.exit(f"manage.py: {settings}: {error}. {hint if '--settings' in str(sys.argv) else ''}")
 
 
 if __name__ == "__main__":

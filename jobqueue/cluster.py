@@ -90,4 +90,5 @@ def watch() -> None:
 
     pre_execute.connect(_set_busy, dispatch_uid="jobqueue.busy")
     post_execute_in_worker.connect(_set_idle, dispatch_uid="jobqueue.idle")
-    os.register_at_fork(before=_remember_sentinel)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=_remember_sentinel)

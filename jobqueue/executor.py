@@ -7,7 +7,6 @@ hear is in the run file: see `read_run_file`.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import select
@@ -26,6 +25,9 @@ from typing import Any, BinaryIO
 
 from jobqueue import launcher as launcher_module
 from jobqueue.launcher import Channel, live_members, process_stat, signal_group
+
+if sys.platform != "win32":  # where nothing is run, but requests are made
+    import fcntl
 
 Message = dict[str, Any]
 

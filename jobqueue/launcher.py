@@ -13,7 +13,6 @@ RUN is the number that the worker gave the run, so that a late stop never meets 
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 import select
@@ -24,6 +23,9 @@ import sys
 import time
 from contextlib import contextmanager, suppress
 from functools import cache
+
+if sys.platform != "win32":  # where nothing is run, but requests are made
+    import fcntl
 
 TYPE_CHECKING = False  # importing typing would double the time that a launcher takes to start
 if TYPE_CHECKING:

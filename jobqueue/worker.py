@@ -27,11 +27,15 @@ TURN = 1.0
 #: Seconds between two tries to write down an end while the database is away.
 PAUSE = 0.5
 
+_ON_LINUX = sys.platform.startswith("linux")
+
 T = TypeVar("T")
 
 
 def take_turn(queue_name: str) -> None:
     """Run what waits in a queue; called by django-q2 with the name that a wake-up carries."""
+    if not _ON_LINUX:
+        return
     if not cluster.stopping():
         with queue.relaxed():
             _run_waiting(queue_name, turn_ends=time.monotonic() + TURN)
@@ -53,10 +57,9 @@ def _run_waiting(queue_name: str, turn_ends: float) -> None:
 
 def spawned(**_: object) -> None:
     """A worker has started: have its launcher ready and its clock running."""
-    if not sys.platform.startswith("linux"):
+    if not _ON_LINUX:
         log.error("Jobs run on Linux only; on %s no queue is served.", sys.platform)
-        return
-    if cluster.serves(conf.current().CLUSTER):
+    elif cluster.serves(conf.current().CLUSTER):
         _executor().prepare()
         Clock().start()
 
