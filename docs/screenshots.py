@@ -26,7 +26,7 @@ sys.path.insert(0, str(CHECKOUT))
 from playwright.sync_api import Browser, Page, sync_playwright  # noqa: E402
 
 from tests.browser import chromium  # noqa: E402
-from tests.services import find_browser  # noqa: E402
+from tests.servers import find_browser  # noqa: E402
 
 LOGIN = ("anna", "anna")
 SIZES = {"wide": (1280, 800), "narrow": (390, 844)}

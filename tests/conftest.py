@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
-from tests import services
+from tests import servers
 from tests.commands import Notes
 
 
@@ -33,16 +33,16 @@ def notes(tmp_path: Path) -> Notes:
 @pytest.fixture
 def postgres_url() -> Iterator[str]:
     """``DATABASE_URL`` of an empty PostgreSQL database; skips the test if there is no server."""
-    services.need("postgres")
-    with services.new_postgres_database() as url:
+    servers.need("postgres")
+    with servers.new_postgres_database() as url:
         yield url
 
 
 @pytest.fixture
 def mariadb_url() -> Iterator[str]:
     """``DATABASE_URL`` of an empty MariaDB database; skips the test if there is no server."""
-    services.need("mariadb")
-    with services.new_mariadb_database() as url:
+    servers.need("mariadb")
+    with servers.new_mariadb_database() as url:
         yield url
 
 
@@ -61,20 +61,20 @@ def redis_url() -> str:
 
     Others may use it too: give the cluster a name of its own, as ``tests.settings`` does.
     """
-    services.need("redis")
-    return services.REDIS_URL
+    servers.need("redis")
+    return servers.REDIS_URL
 
 
 @pytest.fixture
 def chromium() -> str:
     """The path of a Chromium; skips the test if there is none."""
-    services.need("chromium")
-    return services.find_browser()
+    servers.need("chromium")
+    return servers.find_browser()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say what could not be tested here, and why."""
-    for name in services.NAMES:
-        if reason := services.why_missing(name):
-            verdict = "MISSING" if services.is_required(name) else "not tested on this machine"
+    for name in servers.NAMES:
+        if reason := servers.why_missing(name):
+            verdict = "MISSING" if servers.is_required(name) else "not tested on this machine"
             terminalreporter.write_line(f"{name}: {verdict}: {reason}", yellow=True)

@@ -9,9 +9,9 @@ import os
 import subprocess
 import sys
 
-from tests import services
+from tests import servers
 
-SERVERS = {"postgres": services.POSTGRES_URL, "mariadb": services.MARIADB_URL}
+SERVERS = {"postgres": servers.POSTGRES_URL, "mariadb": servers.MARIADB_URL}
 
 
 def main(arguments: list[str]) -> int:
@@ -22,8 +22,8 @@ def main(arguments: list[str]) -> int:
 
 def run_on(name: str, url: str, arguments: list[str]) -> int:
     """Pytest's exit status; 0 if there is no such server and none is required."""
-    if reason := services.why_missing(name):
-        required = services.is_required(name)
+    if reason := servers.why_missing(name):
+        required = servers.is_required(name)
         print(f"{name}: {'MISSING' if required else 'not tested on this machine'}: {reason}")
         return int(required)
     print(f"The same on {name}:", flush=True)

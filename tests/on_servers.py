@@ -12,10 +12,10 @@ import subprocess
 import sys
 from urllib.parse import urlsplit
 
-from tests import services
+from tests import servers
 
 NOTHING_SELECTED = 5  # pytest's exit code
-_URLS = {"postgres": services.POSTGRES_URL, "mariadb": services.MARIADB_URL}
+_URLS = {"postgres": servers.POSTGRES_URL, "mariadb": servers.MARIADB_URL}
 
 
 def main(arguments: list[str]) -> int:
@@ -24,7 +24,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _run_on(name: str, arguments: list[str]) -> int:
-    if reason := services.why_missing(name):
+    if reason := servers.why_missing(name):
         required = name in os.environ.get("JOBQUEUE_TEST_REQUIRE", "").split()
         sys.stderr.write(f"{name}: {'MISSING' if required else 'not tested here'}: {reason}\n")
         return int(required)

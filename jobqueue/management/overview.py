@@ -60,7 +60,8 @@ def _show_queue(name: str, now: datetime, console: Console) -> None:
     what = f"execution {running.pk} runs" if running else "nothing runs"
     console.say(f"Queue {name}: {what}, {waiting or 'nothing'} {_waits(waiting)}", "bold")
     if row is not None:
-        console.say(f"  {situation.pause_in_words(row, now).capitalize()}", "yellow")
+        paused = situation.pause_in_words(row, now)
+        console.say(f"  {paused[:1].upper()}{paused[1:]}", "yellow")
     if running is not None:
         console.say(f"  Running: {situation.running_in_words(running, now)}", "cyan")
     if waiting:

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from tests.realbots.install import PICKLIST_CSV, NotInstallableError, RealBots, install
+from tests.servers import miss
 from tests.service import Service
-from tests.services import miss
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(600)

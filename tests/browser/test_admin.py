@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 from pytest_django import Settings
 
 from jobqueue.models import Execution
-from tests import services
+from tests import servers
 from tests.browser import chromium as options
 from tests.builders import a_job, a_run, a_waiting, an_ended
 from tests.users import a_user
@@ -35,13 +35,13 @@ def strict_policy(get_response: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    services.need("chromium")
+    servers.need("chromium")
     with (
         # Playwright's loop runs in this thread, and Django can't tell that we don't use it.
         pytest.MonkeyPatch.context() as environment,
         sync_playwright() as playwright,
         playwright.chromium.launch(
-            executable_path=services.find_browser(), args=options.OPTIONS
+            executable_path=servers.find_browser(), args=options.OPTIONS
         ) as found,
     ):
         environment.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")

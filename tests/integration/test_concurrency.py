@@ -25,7 +25,7 @@ from jobqueue.api import ADDED, DUPLICATE, PROMOTED, enqueue
 from jobqueue.models import Execution, State
 from tests.builders import a_command, a_job, a_request, a_run, a_waiting, an_end
 from tests.commands import Notes
-from tests.services import REDIS_URL, need
+from tests.servers import REDIS_URL, need
 from tests.site import a_service, ask_at_once, wait_for_end, wait_for_start
 from tests.waiting import wait_until
 from tests.wakeups import woken
