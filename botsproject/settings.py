@@ -153,6 +153,8 @@ Q_CLUSTER: dict[str, Any] = {
     "max_attempts": 1,
     "catch_up": False,
     "save_limit": 100,
+    # By default as many as workers²: with 1, a stop hangs when the worker has just been recycled.
+    "queue_limit": 10,
 }
 if _redis := env.str("REDIS_URL", default=""):
     Q_CLUSTER["redis"] = _redis

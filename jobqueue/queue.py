@@ -23,7 +23,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Min
 from django.utils import timezone
 
-from . import broker, conf, signals
+from . import broker, conf, launcher, signals
 from . import statements as sql
 from .commandline import printable
 from .models import Execution, Queue, Source, State
@@ -143,8 +143,9 @@ def relaxed() -> AbstractContextManager[None]:
 
 
 def owner() -> str:
-    """What a run belongs to: this process, told from any other on any host."""
-    return f"{conf.current().HOST}:{_boot_id()}:{os.getpid()}"
+    """What a run belongs to: this process, told from any other on any host at any time."""
+    pid = os.getpid()
+    return f"{conf.current().HOST}:{_boot_id()}:{pid}:{_started(pid)}"
 
 
 def claim(queue: str) -> Execution | None:
@@ -156,6 +157,15 @@ def claim(queue: str) -> Execution | None:
     except IntegrityError:
         return None  # another process took the slot in the same instant
     return _claimed(connection, row)
+
+
+def claimed_unawares(queue: str) -> Execution | None:
+    """What this process has claimed without knowing it: the answer to a commit was lost.
+
+    To be asked only while nothing of this process runs there.
+    """
+    row = Execution.objects.using(_alias()).running().filter(queue=queue, owner=owner())
+    return row.filter(pid=None).first()
 
 
 def claim_this(request: Execution) -> Execution | None:
@@ -426,6 +436,12 @@ def _alias() -> str:
 def _connection() -> BaseDatabaseWrapper:
     connection: BaseDatabaseWrapper = connections[_alias()]
     return connection
+
+
+@cache
+def _started(pid: int) -> int:
+    """When a process started, in clock ticks after the boot: its number may be used again."""
+    return launcher.started(pid)
 
 
 @cache

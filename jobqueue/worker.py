@@ -10,10 +10,11 @@ import logging
 import sys
 import time
 from collections.abc import Callable
-from functools import cache, partial
+from dataclasses import replace
+from functools import cache
 from typing import TypeVar
 
-from django.db import InterfaceError, OperationalError, connections
+from django.db import DataError, InterfaceError, OperationalError, connections
 
 from . import broker, cluster, conf, queue, runs
 from .clock import Clock
@@ -44,7 +45,7 @@ def take_turn(queue_name: str) -> None:
 
 def _run_waiting(queue_name: str, turn_ends: float) -> None:
     ended: Execution | None = None
-    execution = queue.claim(queue_name)
+    execution = queue.claim(queue_name) or queue.claimed_unawares(queue_name)
     while execution is not None:
         run = runs.start(execution, _executor())
         _announce_finished(ended)  # now that the next one runs, it waits for nobody
@@ -68,9 +69,10 @@ def _finish(execution: Execution, end: queue.End, turn_ends: float) -> Execution
     """Store the end of a run; the next one, unless the turn is over."""
     wanted_elsewhere = time.monotonic() > turn_ends and cluster.wanted()
     if cluster.stopping() or wanted_elsewhere:
-        persist(partial(queue.finish, execution, end))
+        persist(queue.finish, execution, end)
         return None
-    return persist(partial(queue.finish_and_claim, execution, end))
+    following = persist(queue.finish_and_claim, execution, end)
+    return following or queue.claimed_unawares(execution.queue)
 
 
 def _announce_finished(ended: Execution | None) -> None:
@@ -78,15 +80,21 @@ def _announce_finished(ended: Execution | None) -> None:
         runs.announce_finished(ended)
 
 
-def persist(step: Callable[[], T]) -> T:
-    """Do a step on the database, again and again while it is away: an end must not be lost."""
+def persist(finish: Callable[[Execution, queue.End], T], execution: Execution, end: queue.End) -> T:
+    """Store an end, again and again while the database is away: it must not be lost."""
     while True:
         try:
-            return step()
+            return finish(execution, end)
         except (OperationalError, InterfaceError) as error:
-            log.warning("the end of a run can't be stored yet: %s", error)
+            log.warning("%s has ended, which can't be stored yet: %s", execution.pk, error)
             connections.close_all()
             time.sleep(PAUSE)
+        except DataError as error:  # such as an emoji in tables of three bytes a character
+            log.warning("%s: its output is stored in ASCII: %s", execution.pk, error)
+            ascii_tail = end.log_tail.encode("ascii", "backslashreplace").decode()
+            if ascii_tail == end.log_tail:
+                raise
+            end = replace(end, log_tail=ascii_tail)
 
 
 @cache

@@ -7,7 +7,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 
 from django.db import DatabaseError, connections
 from django.utils import timezone
@@ -58,7 +57,7 @@ def _run(execution: Execution, console: Console, stop_wanted: threading.Event) -
         runs.announce_started(execution)
         with _shown(execution, started, console, stop_wanted):
             end = runs.watch(execution, started)
-        worker.persist(partial(queue.finish, execution, end))
+        worker.persist(queue.finish, execution, end)
     finally:
         executor.close()
     runs.run_path().unlink(missing_ok=True)

@@ -100,7 +100,7 @@ class Migration(migrations.Migration):
                 ('attempt', models.PositiveIntegerField(default=1, verbose_name='attempt')),
                 ('started_at', models.DateTimeField(blank=True, null=True, verbose_name='started')),
                 ('host', models.CharField(blank=True, max_length=255, verbose_name='host')),
-                ('owner', models.CharField(blank=True, editable=False, max_length=255)),
+                ('owner', models.CharField(blank=True, editable=False, max_length=400)),
                 ('pid', models.PositiveIntegerField(blank=True, null=True, verbose_name='process id')),
                 ('stop_requested_at', models.DateTimeField(blank=True, editable=False, null=True)),
                 ('stop_requested_by', models.CharField(blank=True, editable=False, max_length=254)),

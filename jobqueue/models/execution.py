@@ -142,7 +142,7 @@ class Execution(models.Model):
 
     started_at = models.DateTimeField(_("started"), null=True, blank=True)
     host = models.CharField(_("host"), max_length=255, blank=True)
-    owner = models.CharField(max_length=255, blank=True, editable=False)
+    owner = models.CharField(max_length=400, blank=True, editable=False)
     pid = models.PositiveIntegerField(_("process id"), null=True, blank=True)
     stop_requested_at = models.DateTimeField(null=True, blank=True, editable=False)
     stop_requested_by = models.CharField(max_length=254, blank=True, editable=False)

@@ -110,13 +110,33 @@ class TestClaimed:
 
     def test_an_owner_names_host_boot_and_process(self, settings: Settings) -> None:
         settings.JOBQUEUE = {**settings.JOBQUEUE, "HOST": "edi-1"}
-        host, boot, pid = queue.owner().split(":")
+        host, boot, pid, started = queue.owner().split(":")
         assert (host, int(pid)) == ("edi-1", os.getpid())
         assert len(boot) == 36
+        assert int(started) > 0
 
     def test_the_longest_host_name_fits(self, settings: Settings) -> None:
         settings.JOBQUEUE = {**settings.JOBQUEUE, "HOST": "h" * 200}
         assert a_run().owner.startswith("h" * 200)
+
+
+class TestClaimedUnawares:
+    """The answer to a commit was lost with the connection, what it did was not."""
+
+    def test_it_is_found(self) -> None:
+        run = a_run()
+        assert queue.claimed_unawares("default") == run
+        assert queue.claimed_unawares("other") is None
+
+    def test_one_whose_process_was_started_is_none(self) -> None:
+        run = a_run()
+        Execution.objects.filter(pk=run.pk).update(pid=4711)
+        assert queue.claimed_unawares("default") is None
+
+    def test_nor_is_one_of_another_process(self) -> None:
+        run = a_run()
+        Execution.objects.filter(pk=run.pk).update(owner=f"{run.owner}1")
+        assert queue.claimed_unawares("default") is None
 
 
 class TestNothing:

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 PREPARE = """
-import os, sys, signal, subprocess, socket, tempfile, asyncio, multiprocessing.pool, multiprocessing.sharedctypes, logging.handlers
+import os, sys, signal, subprocess, socket, tempfile, asyncio, multiprocessing.pool
+import multiprocessing.sharedctypes, logging.handlers
 import django.db.backends.sqlite3.base, django.core.management, django.contrib.staticfiles
 sys.platform = "win32"
 for module in ("fcntl", "resource", "pwd", "grp", "psutil"):
