@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+from django.apps import apps
 from django.contrib import messages
-from django.contrib.admin.models import CHANGE, LogEntry
 from django.db import DatabaseError, router, transaction
 from django.db.models import Model, Q
 from django.http import HttpRequest
@@ -235,7 +235,9 @@ def _who(request: HttpRequest) -> str:
 
 
 def _note(request: HttpRequest, objects: Sequence[Model], text: str) -> None:
-    if objects:
+    if objects and apps.is_installed("django.contrib.admin"):
+        from django.contrib.admin.models import CHANGE, LogEntry
+
         user: Any = request.user
         entries: Any = LogEntry.objects  # django-stubs wants a QuerySet; any sequence will do
         entries.log_actions(user.pk, objects, CHANGE, text)

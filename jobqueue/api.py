@@ -8,7 +8,7 @@ from typing import Any
 
 from . import queue as _queue
 from . import requests as _requests
-from .models import Execution, Job, Source, State
+from .models import Execution, Job, Queue, Source, State
 from .queue import (
     ADDED,
     DUPLICATE,
@@ -36,6 +36,7 @@ __all__ = [
     "JobDisabled",
     "NotQueued",
     "Outcome",
+    "Queue",
     "Source",
     "State",
     "cancel",

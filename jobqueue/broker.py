@@ -10,7 +10,7 @@ import logging
 from functools import cache
 from typing import Any
 
-from . import conf
+from . import cluster, conf
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ def wake(queue: str) -> None:
     if Conf.SYNC:
         return
     options = {
-        "broker": _broker(conf.current().CLUSTER),
+        "broker": _broker(conf.current().CLUSTER or cluster.default_name()),
         "timeout": -1,  # the limits of a run are ours, not those of the host's tasks
         "save": False,
         "ack_failure": True,
@@ -44,13 +44,13 @@ def acknowledge(task: dict[str, Any]) -> None:
     """Take a wake-up off the broker at once: a turn may outlast the broker's ``retry``."""
     if task.get("func") == TURN and (ack_id := task.pop("ack_id", None)) is not None:
         try:
-            _broker(conf.current().CLUSTER).acknowledge(ack_id)
+            _broker(conf.current().CLUSTER or cluster.default_name()).acknowledge(ack_id)
         except Exception as error:
             log.warning("wake-up not acknowledged, it will come again: %s", error)
 
 
 @cache
-def _broker(cluster: str | None) -> Any:
+def _broker(name: str) -> Any:
     from django_q.brokers import get_broker
 
-    return get_broker(cluster)
+    return get_broker(name)

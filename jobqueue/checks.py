@@ -142,7 +142,7 @@ def check_databases(*, databases: Sequence[str] | None = None, **_: Any) -> list
 
     alias = router.db_for_write(Execution)
     connection = connections[alias]
-    if connection.vendor not in ("sqlite", "postgresql", "mysql"):
+    if not _is_supported(connection):
         return [
             Error(
                 f"jobqueue doesn't run on {connection.display_name}.",
@@ -156,6 +156,15 @@ def check_databases(*, databases: Sequence[str] | None = None, **_: Any) -> list
         return [*_durability(connection), *_host_tasks()]
     except DatabaseError:
         return []  # not migrated yet, or not there: Django says so itself
+
+
+def _is_supported(connection: Any) -> bool:
+    if connection.vendor == "mysql":
+        try:
+            return bool(connection.mysql_is_mariadb)
+        except DatabaseError:
+            return True  # it is not there: Django says so itself
+    return connection.vendor in ("sqlite", "postgresql")
 
 
 def _durability(connection: Any) -> Iterator[CheckMessage]:

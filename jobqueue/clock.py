@@ -102,9 +102,9 @@ def _say_alive() -> None:
 
 
 def _say_goodbye() -> None:
-    """At a worker's end; the clock of another one of its cluster takes that back."""
+    """At the end of a worker of a cluster that stops."""
     identity = cluster.identity()
-    if identity is not None:
+    if identity is not None and cluster.stopping():
         try:
             Cluster.objects.filter(uuid=identity.uuid).delete()
         except Exception as error:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
+
 
 @dataclass(frozen=True)
 class Identity:
@@ -44,7 +46,14 @@ def serves(name: str | None) -> bool:
     """Whether this process is of the cluster that the wake-ups go to (None: the default one)."""
     from django_q.conf import Conf
 
-    return name is None or name == Conf.CLUSTER_NAME
+    return bool((name or default_name()) == Conf.CLUSTER_NAME)
+
+
+def default_name() -> str:
+    """The name of the host's own cluster, also as seen from one of its ``ALT_CLUSTERS``."""
+    from django_q.conf import Conf
+
+    return str(getattr(settings, "Q_CLUSTER", {}).get("cluster_name", Conf.PREFIX))
 
 
 def stopping() -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -81,8 +81,7 @@ def enqueue(request: Execution) -> Enqueued:
     """
     connection = _connection()
     answer = _add_or_find(connection, request)
-    if log.isEnabledFor(logging.INFO):
-        log.info("%s", _describe(answer, request))
+    transaction.on_commit(partial(_log, answer, request), connection.alias)
     if answer.outcome is ADDED:
         transaction.on_commit(partial(_wake_for, answer.execution), connection.alias)
     elif connection.in_atomic_block:
@@ -101,7 +100,9 @@ def _add_or_find(connection: BaseDatabaseWrapper, request: Execution) -> Enqueue
             request.pk = pk
             request._state.adding, request._state.db = False, connection.alias
             return Enqueued(ADDED, request)
-        waiting = _same_waiting(request)  # None if it has started meanwhile
+        # None if it has started meanwhile. A transaction of MariaDB may see an older state, unless
+        # it asks for the lock.
+        waiting = _same_waiting(request, lock=connection.in_atomic_block)
     return Enqueued(_promote(waiting, request.priority), waiting)
 
 
@@ -109,16 +110,17 @@ def _add_or_find_again(request: Execution) -> None:
     enqueue(request)
 
 
-def _same_waiting(request: Execution) -> Execution | None:
+def _same_waiting(request: Execution, lock: bool = False) -> Execution | None:
     slot = sql.slot_of_waiting(request.queue, request.digest)
-    return Execution.objects.using(_alias()).filter(slot=slot).first()
+    rows = Execution.objects.using(_alias()).filter(slot=slot)
+    return (rows.select_for_update() if lock else rows).first()
 
 
 def _promote(waiting: Execution, priority: int) -> Outcome:
-    def is_worse(row: Execution) -> bool:
-        return row.state == State.WAITING and row.priority > priority
-
-    if waiting.priority > priority and _change(waiting, is_worse, priority=priority):
+    from_worse = priority + 1
+    if waiting.priority > priority and _change(
+        waiting, State.WAITING, from_worse, priority=priority
+    ):
         waiting.priority = priority
         return PROMOTED
     return DUPLICATE
@@ -276,8 +278,8 @@ def _queue_again(execution: Execution, end: End) -> None:
 
 def cancel(execution: Execution, by: str) -> bool:
     """Take a waiting request off its queue; False if it doesn't wait (any more)."""
-    end = {"state": State.CANCELLED, "ended_at": timezone.now(), "reason": f"cancelled by {by}"}
-    done = _change(execution, _waits, **end)
+    end = _cancelled(f"cancelled by {by}")
+    done = _change(execution, State.WAITING, **end)
     if done:
         log.info("%s cancelled by %s", execution.pk, printable(by))
         _announce_cancelled(pk=execution.pk)
@@ -286,7 +288,7 @@ def cancel(execution: Execution, by: str) -> bool:
 
 def set_priority(execution: Execution, priority: int, by: str) -> bool:
     """Give a waiting request another priority; False if it doesn't wait (any more)."""
-    done = _change(execution, _waits, priority=priority_number(priority))
+    done = _change(execution, State.WAITING, priority=priority_number(priority))
     if done:
         log.info("%s priority %s by %s", execution.pk, priority, printable(by))
     return done
@@ -294,8 +296,8 @@ def set_priority(execution: Execution, priority: int, by: str) -> bool:
 
 def request_stop(execution: Execution, by: str) -> bool:
     """Have a running one stopped by its worker: SIGTERM, SIGKILL 10 s later; False if it ended."""
-    order = {"stop_requested_at": timezone.now(), "stop_requested_by": by}
-    done = _change(execution, _runs, **order)
+    now = timezone.now()
+    done = _change(execution, State.RUNNING, stop_requested_at=now, stop_requested_by=by)
     if done:
         log.info("%s stop requested by %s", execution.pk, printable(by))
     return done
@@ -303,11 +305,19 @@ def request_stop(execution: Execution, by: str) -> bool:
 
 def clear(queue: str, by: str) -> int:
     """Cancel all that waits in a queue; how many that were."""
-    end = {"state": State.CANCELLED, "ended_at": timezone.now(), "reason": f"cleared by {by}"}
-    count = Execution.objects.filter(queue=queue_name(queue)).waiting().update(**end)
+    end = _cancelled(f"cleared by {by}")
+    waiting = Execution.objects.using(_alias()).filter(queue=queue_name(queue)).waiting()
+    if sql.statements(_connection()).moves_by_index:
+        count = sum(_change(row, State.WAITING, **end) for row in waiting.only("pk"))
+    else:
+        count = waiting.update(**end)
     log.info("queue %s cleared by %s: %s cancelled", queue, printable(by), count)
     _announce_cancelled(queue=queue, ended_at=end["ended_at"])
     return count
+
+
+def _cancelled(reason: str) -> dict[str, Any]:
+    return {"state": State.CANCELLED, "ended_at": timezone.now(), "reason": reason}
 
 
 def _announce_cancelled(**which: Any) -> None:
@@ -342,31 +352,19 @@ def resume(queue: str, by: str) -> bool:
     done = bool(paused.update(**values))
     if done:
         log.info("queue %s resumed by %s", queue, printable(by))
-        wake_if_ready(queue)
+        transaction.on_commit(partial(wake_if_ready, queue), _alias())
     return done
 
 
-def _change(execution: Execution, may_change: Callable[[Execution], bool], **values: Any) -> bool:
-    """Change a row if it is (still) as it must be; whether it was.
-
-    Locked and changed by its key alone: MariaDB might look for its state by way of an index in
-    which the row moves, and then deadlock with its claim, or miss it.
-    """
+def _change(execution: Execution, was: State, from_priority: int = 0, /, **values: Any) -> bool:
+    """Change a row if it is (still) in this state, with this priority or a worse one."""
+    row = Execution.objects.using(_alias()).filter(pk=execution.pk)
+    if not sql.statements(_connection()).moves_by_index:
+        return bool(row.filter(state=was, priority__gte=from_priority).update(**values))
     with transaction.atomic(using=_alias()):
-        row = Execution.objects.filter(pk=execution.pk)
-        current = row.select_for_update().only("state", "priority").first()
-        done = current is not None and may_change(current)
-        if done:
-            row.update(**values)
-    return done
-
-
-def _waits(row: Execution) -> bool:
-    return row.state == State.WAITING
-
-
-def _runs(row: Execution) -> bool:
-    return row.state == State.RUNNING
+        now = row.select_for_update().values_list("state", "priority").first()
+        done = now is not None and now[0] == was and now[1] >= from_priority
+        return done and bool(row.update(**values))
 
 
 # Looking
@@ -423,10 +421,12 @@ def prune(before: datetime, step: int = 500) -> Iterator[int]:
         yield len(rows)
 
 
-def _describe(answer: Enqueued, request: Execution) -> str:
-    by = f"by {request.source} {request.requested_by}".strip()
-    where = f"priority {request.priority}, queue {request.queue}, {by}"
-    return printable(f"{answer.execution.pk} {answer.outcome}: {where}: {request.label}")
+def _log(answer: Enqueued, request: Execution) -> None:
+    if log.isEnabledFor(logging.INFO):
+        by = f"by {request.source} {request.requested_by}".strip()
+        where = f"priority {request.priority}, queue {request.queue}, {by}"
+        text = f"{answer.execution.pk} {answer.outcome}: {where}: {request.label}"
+        log.info("%s", printable(text))
 
 
 def _alias() -> str:

@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from django.db import DatabaseError
+from django.db import Error, connections
 from django.utils import timezone
 
 from . import codes, conf, environments, output, signals
@@ -26,7 +26,7 @@ log = logging.getLogger("jobqueue.runs")
 #: Seconds until a run is looked at first, and between two looks.
 FIRST_LOOK, LOOK = 0.1, 0.5
 #: A run that is lost this often in a row is not queued again.
-LOST_ATTEMPTS = 3
+LOST_IN_A_ROW = 3
 
 
 def new_executor() -> Executor:
@@ -95,8 +95,9 @@ def watch(execution: Execution, run: Run | Outcome) -> End:
         seconds = LOOK
         try:
             _look(execution, run, stored)
-        except DatabaseError as error:
+        except Error as error:
             log.warning("%s runs on, its row can't be kept up to date: %s", execution.pk, error)
+            connections.close_all()
     return _end(execution, outcome)
 
 
@@ -135,10 +136,11 @@ def _limit(own: timedelta | None, default: timedelta | None) -> timedelta | None
 def _look(execution: Execution, run: Run, stored: dict[str, Any]) -> None:
     """Store what changed since the last look, raise the alert when due, obey an order to stop."""
     row = Execution.objects.filter(pk=execution.pk)
-    asked_to_stop = row.values_list("stop_requested_at").first()
-    if asked_to_stop is None:
+    order = row.values_list("stop_requested_at", "stop_requested_by").first()
+    if order is None:
         _put_back(execution)
-    elif asked_to_stop[0]:
+    elif order[0]:
+        execution.stop_requested_by = order[1]
         run.stop()
     path = log_path(execution.pk)
     seen = {"pid": run.pid, "log_tail": output.tail(path, conf.current().LOG_TAIL)}
@@ -193,11 +195,12 @@ def _read(execution: Execution, outcome: Outcome) -> tuple[codes.Reading, timede
         limit = _limit(execution.kill_after, conf.current().KILL_AFTER)
         return codes.Reading(State.TIMED_OUT, f"ended after {limit}, its limit (kill after)"), None
     if outcome.ended_by == "stop":
-        return codes.Reading(State.STOPPED, f"stopped by {_who_stopped(execution)}"), None
+        who = execution.__dict__.get("stop_requested_by") or "an operator"
+        return codes.Reading(State.STOPPED, f"stopped by {who}"), None
     if outcome.error:
         return codes.Reading(State.FAILED, outcome.message), None
     if outcome.return_code is None:
-        again = execution.rerun_if_lost and execution.attempt < LOST_ATTEMPTS
+        again = execution.rerun_if_lost and _losses(execution) < LOST_IN_A_ROW
         return codes.Reading(State.LOST, outcome.message), timedelta(0) if again else None
     reading = codes.read(execution.codes, outcome.return_code, outcome.signal)
     return reading, _busy_delay(execution.attempt) if reading.busy else None
@@ -212,9 +215,12 @@ def _busy_delay(attempt: int) -> timedelta | None:
     return min(doubled, settings.BUSY_DELAY_MAX)
 
 
-def _who_stopped(execution: Execution) -> str:
-    row = Execution.objects.filter(pk=execution.pk)
-    return row.values_list("stop_requested_by", flat=True).first() or "an operator"
+def _losses(execution: Execution) -> int:
+    """How often in a row this request was lost, now included."""
+    lost, before = 1, execution.retry_of
+    while before is not None and before.state == State.LOST:
+        lost, before = lost + 1, before.retry_of
+    return lost
 
 
 def _details(outcome: Outcome) -> dict[str, Any]:

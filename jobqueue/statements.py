@@ -72,6 +72,9 @@ class Statements:
         WHERE id = (SELECT id FROM {_EXECUTION} WHERE {_READY} {_ORDER})
         AND {_FREE} AND {_NOT_PAUSED} RETURNING {_columns()}"""
     finish_sql = _FINISH
+    #: An update that looks for a state may go by an index in which the row moves, and then deadlock
+    #: with a claim, or miss the row: lock it by its key first.
+    moves_by_index = False
     insert_sql = f"""INSERT INTO {_EXECUTION}
         ({", ".join([*(str(f.column) for f in _REQUEST), *_BLANK])})
         VALUES ({", ".join(["%s"] * len(_REQUEST) + ["''"] * len(_BLANK))})
@@ -203,6 +206,8 @@ class MariaDB(_Server):
     Rows are changed by way of the primary key: by way of the index of the order, where they move,
     changes deadlock or miss their row.
     """
+
+    moves_by_index = True
 
     insert_sql = Statements.insert_sql.replace("ON CONFLICT (slot) DO NOTHING", "")
     choose_sql = f"""SELECT {_columns_as_claimed()} FROM {_EXECUTION}

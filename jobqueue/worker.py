@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.db import DataError, InterfaceError, OperationalError, connections
 
@@ -37,15 +37,13 @@ def take_turn(queue_name: str) -> None:
     """Run what waits in a queue; called by django-q2 with the name that a wake-up carries."""
     if not _ON_LINUX:
         return
-    if not cluster.stopping():
-        with queue.relaxed():
-            _run_waiting(queue_name, turn_ends=time.monotonic() + TURN)
+    _run_waiting(queue_name, turn_ends=time.monotonic() + TURN)
     queue.wake_if_ready(queue_name)
 
 
 def _run_waiting(queue_name: str, turn_ends: float) -> None:
     ended: Execution | None = None
-    execution = queue.claim(queue_name) or queue.claimed_unawares(queue_name)
+    execution = _persist(_claim, queue_name)
     while execution is not None:
         run = runs.start(execution, _executor())
         _announce_finished(ended)  # now that the next one runs, it waits for nobody
@@ -65,36 +63,67 @@ def spawned(**_: object) -> None:
         Clock().start()
 
 
+def _claim(queue_name: str) -> Execution | None:
+    if cluster.stopping():
+        return None
+    with queue.relaxed():
+        return queue.claim(queue_name) or queue.claimed_unawares(queue_name)
+
+
 def _finish(execution: Execution, end: queue.End, turn_ends: float) -> Execution | None:
     """Store the end of a run; the next one, unless the turn is over."""
-    wanted_elsewhere = time.monotonic() > turn_ends and cluster.wanted()
-    if cluster.stopping() or wanted_elsewhere:
-        persist(queue.finish, execution, end)
+    if cluster.stopping() or (time.monotonic() > turn_ends and _is_wanted(execution.queue)):
+        store_end(queue.finish, execution, end)
         return None
-    following = persist(queue.finish_and_claim, execution, end)
-    return following or queue.claimed_unawares(execution.queue)
+    with queue.relaxed():
+        following = store_end(queue.finish_and_claim, execution, end)
+    return following or _persist(_claim, execution.queue)
+
+
+def _is_wanted(this: str) -> bool:
+    """Whether somebody else wants this worker: another task, or a queue whose wake-up was lost."""
+    if cluster.wanted():
+        return True
+    others = [name for name in queue.with_requests() if name != this and queue.is_ready(name)]
+    for name in others:
+        broker.wake(name)
+    return bool(others)
 
 
 def _announce_finished(ended: Execution | None) -> None:
-    if ended is not None:
+    if ended is None:
+        return
+    if ended.is_open:
+        log.warning("%s has ended, but its row was taken away meanwhile", ended.pk)
+    else:
         runs.announce_finished(ended)
 
 
-def persist(finish: Callable[[Execution, queue.End], T], execution: Execution, end: queue.End) -> T:
-    """Store an end, again and again while the database is away: it must not be lost."""
+def store_end(
+    finish: Callable[[Execution, queue.End], T], execution: Execution, end: queue.End
+) -> T:
+    """Store an end however long the database is away, and whatever it takes of the output."""
+    try:
+        return _persist(finish, execution, end)
+    except DataError as error:  # such as an emoji in tables of three bytes a character
+        log.warning("%s: its output is stored in ASCII: %s", execution.pk, error)
+        tail, reason = _in_ascii(end.log_tail), _in_ascii(end.reason)
+        return _persist(finish, execution, replace(end, log_tail=tail, reason=reason))
+
+
+def _in_ascii(text: str) -> str:
+    return text.encode("ascii", "backslashreplace").decode()
+
+
+def _persist(step: Callable[..., T], *arguments: Any) -> T:
+    """Do a step, again and again while the database is away."""
     while True:
         try:
-            return finish(execution, end)
+            return step(*arguments)
         except (OperationalError, InterfaceError) as error:
-            log.warning("%s has ended, which can't be stored yet: %s", execution.pk, error)
+            log.warning("the database is away, trying again: %s", error)
             connections.close_all()
             time.sleep(PAUSE)
-        except DataError as error:  # such as an emoji in tables of three bytes a character
-            log.warning("%s: its output is stored in ASCII: %s", execution.pk, error)
-            ascii_tail = end.log_tail.encode("ascii", "backslashreplace").decode()
-            if ascii_tail == end.log_tail:
-                raise
-            end = replace(end, log_tail=ascii_tail)
 
 
 @cache

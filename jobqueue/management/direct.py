@@ -57,7 +57,7 @@ def _run(execution: Execution, console: Console, stop_wanted: threading.Event) -
         runs.announce_started(execution)
         with _shown(execution, started, console, stop_wanted):
             end = runs.watch(execution, started)
-        worker.persist(queue.finish, execution, end)
+        worker.store_end(queue.finish, execution, end)
     finally:
         executor.close()
     runs.run_path().unlink(missing_ok=True)

@@ -128,8 +128,11 @@ class TestAdded:
         settings.JOBQUEUE = {**settings.JOBQUEUE, "ENVIRONMENTS": known}
         assert enqueue(["route"], environment="prod").execution.codes == Codes.BOTS_ENGINE
 
-    def test_a_line_in_the_log(self, caplog: pytest.LogCaptureFixture) -> None:
-        with caplog.at_level(logging.INFO, logger="jobqueue"):
+    def test_a_line_in_the_log_at_the_commit(
+        self, caplog: pytest.LogCaptureFixture, django_capture_on_commit_callbacks: Any
+    ) -> None:
+        caplog.set_level(logging.INFO, logger="jobqueue")
+        with django_capture_on_commit_callbacks(execute=True):
             pk = enqueue(["echo", "a\nb"], requested_by="ada").execution.pk
         [line] = caplog.messages
         assert line.startswith(f"{pk} added: priority 5, queue default, by api ada: echo")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -98,10 +99,14 @@ class TestResume:
         assert queue.resume("default", by="ada")
         assert not queue.resume("default", by="ada")
 
-    def test_what_waits_is_woken(self) -> None:
+    def test_what_waits_is_woken_at_the_commit(
+        self, django_capture_on_commit_callbacks: Any
+    ) -> None:
         a_waiting()
         queue.pause("default", by="ada")
-        queue.resume("default", by="ada")
+        with django_capture_on_commit_callbacks(execute=True):
+            queue.resume("default", by="ada")
+            assert woken() == []
         assert woken() == ["default"]
 
     def test_nothing_is_if_nothing_waits(self) -> None:
