@@ -65,6 +65,10 @@ def run_again(request: HttpRequest, executions: Iterable[Execution]) -> None:
 
 
 def _run_again(request: HttpRequest, execution: Execution) -> None:
+    if execution.job_name and execution.job is None:
+        text = _("The Job of {execution} was deleted: it isn't run again.")
+        _tell(request, messages.WARNING, text, execution=links.to_execution(request, execution.pk))
+        return
     asked = {k: v for k, v in execution.details.items() if k not in DETAILS_OF_A_RUN}
     wanted: dict[str, Any] = {
         "queue": execution.queue,

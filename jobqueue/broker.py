@@ -11,10 +11,13 @@ from functools import cache
 from typing import Any
 
 from . import cluster, conf
+from .cluster import TURN
+from .models import Cluster
 
 log = logging.getLogger(__name__)
 
-TURN = "jobqueue.worker.take_turn"
+#: Messages that are left on the broker at most while no cluster runs.
+HANDFUL = 5
 
 
 def wake(queue: str) -> None:
@@ -25,10 +28,10 @@ def wake(queue: str) -> None:
     from django_q.conf import Conf
     from django_q.tasks import async_task
 
-    if Conf.SYNC:
+    if Conf.SYNC or _is_enough():
         return
     options = {
-        "broker": _broker(conf.current().CLUSTER or cluster.default_name()),
+        "broker": _broker(_cluster_name()),
         "timeout": -1,  # the limits of a run are ours, not those of the host's tasks
         "save": False,
         "ack_failure": True,
@@ -40,13 +43,27 @@ def wake(queue: str) -> None:
         log.warning("wake-up for queue %s not sent, the clock will look: %s", queue, error)
 
 
+def _is_enough() -> bool:
+    """Whether no cluster runs, and a handful of messages waits for one, whose clock will look."""
+    try:
+        if Cluster.objects.alive().exists():
+            return False
+        return bool((_broker(_cluster_name()).queue_size() or 0) >= HANDFUL)
+    except Exception:
+        return False
+
+
 def acknowledge(task: dict[str, Any]) -> None:
     """Take a wake-up off the broker at once: a turn may outlast the broker's ``retry``."""
     if task.get("func") == TURN and (ack_id := task.pop("ack_id", None)) is not None:
         try:
-            _broker(conf.current().CLUSTER or cluster.default_name()).acknowledge(ack_id)
+            _broker(_cluster_name()).acknowledge(ack_id)
         except Exception as error:
             log.warning("wake-up not acknowledged, it will come again: %s", error)
+
+
+def _cluster_name() -> str:
+    return conf.current().CLUSTER or cluster.default_name()
 
 
 @cache

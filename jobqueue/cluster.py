@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -24,6 +25,9 @@ class Identity:
     uuid: UUID
     pid: int
 
+
+#: What a wake-up has a worker call.
+TURN = "jobqueue.worker.take_turn"
 
 _stop_event: Any = None
 _identity: Identity | None = None
@@ -74,6 +78,34 @@ def idle() -> bool:
     return not _busy
 
 
+def hold_on() -> None:
+    """In a worker: let a SIGTERM to the whole process group end the cluster in good order.
+
+    It is for the main process, which then has the jobs end in their own time. A task of the host
+    can still be terminated.
+    """
+    from django_q.signals import post_execute_in_worker, pre_execute
+
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    pre_execute.connect(_be_terminable, dispatch_uid="jobqueue.terminable")
+    post_execute_in_worker.connect(_ignore_sigterm, dispatch_uid="jobqueue.ignore")
+
+
+def _be_terminable(*, task: dict[str, Any], **_: object) -> None:
+    if task.get("func") != TURN:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _ignore_sigterm(**_: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def _restore_sigterm() -> None:
+    """After a fork of the sentinel: its pusher and monitor can be terminated as ever."""
+    if _identity is not None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 def _remember_sentinel() -> None:
     """Before a fork: if this process is the sentinel, keep what its workers must know."""
     global _stop_event, _identity
@@ -81,6 +113,7 @@ def _remember_sentinel() -> None:
     if getattr(getattr(process, "_target", None), "__name__", "") == "Sentinel":
         stop_event, _start_event, uuid = process._args[:3]  # type: ignore[attr-defined]
         _stop_event, _identity = stop_event, Identity(uuid, os.getppid())
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # as SIGINT: main tells it when to stop
 
 
 def _set_busy(**_: object) -> None:
@@ -100,4 +133,4 @@ def watch() -> None:
     pre_execute.connect(_set_busy, dispatch_uid="jobqueue.busy")
     post_execute_in_worker.connect(_set_idle, dispatch_uid="jobqueue.idle")
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(before=_remember_sentinel)
+        os.register_at_fork(before=_remember_sentinel, after_in_child=_restore_sigterm)

@@ -106,6 +106,15 @@ class Log:
         with suppress(OSError):
             os.write(self.fd, f"{start}[jobqueue] {text}\n".encode())
 
+    def is_full(self) -> str:
+        """In words, whether the run may have lost output since its disk is full."""
+        try:
+            disk = os.fstatvfs(self.fd)
+        except OSError:
+            return ""
+        full = not self.problem and disk.f_blocks and not disk.f_bavail
+        return f"The disk of the log {shown(self.path)} is full." if full else ""
+
     def is_empty(self) -> bool:
         """Whether nothing was written, once and for all: the run has ended."""
         self.look()
@@ -299,12 +308,12 @@ def carry_out(order: Message, worker: Channel) -> None:
     log = None
     if run_file.taken:
         message = f"It runs already: its run file {shown(order['run_path'])} is locked."
-        result = outcome(error="launch_failed", message=message)
+        result = outcome(error="no_resources", message=message)
     else:
         log = Log(order["log_path"], order["log_limit"])
         result = run(order, log, run_file, worker)
         result |= {"log": not log.is_empty(), "log_cut": log.cut}
-        problems = result["message"], log.problem, run_file.problem
+        problems = result["message"], log.problem, log.is_full(), run_file.problem
         result["message"] = " ".join(filter(None, problems))
     # The worker is told first: what follows is done while it stores the end.
     tell(worker, {"outcome": result})
@@ -398,6 +407,8 @@ def explain(error: Exception, argv: list[str], cwd: str | None, env: Message) ->
         return "not_found", "The command names no program."
     if not isinstance(error, OSError):
         return "launch_failed", f"{shown(argv[0])} could not be started: {error}."
+    if error.errno in (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE):
+        return "no_resources", f"The system could not start {shown(argv[0])} now: {words(error)}."
     if cwd is not None and error.filename == cwd and not may_enter(cwd):
         return "no_directory", f"The working directory {shown(cwd)} can't be used: {words(error)}."
     return explain_program(error, argv[0], cwd, env)

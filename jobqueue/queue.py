@@ -84,7 +84,7 @@ def enqueue(request: Execution) -> Enqueued:
     transaction.on_commit(partial(_log, answer, request), connection.alias)
     if answer.outcome is ADDED:
         transaction.on_commit(partial(_wake_for, answer.execution), connection.alias)
-    elif connection.in_atomic_block:
+    elif connection.in_atomic_block and not _added_here(connection, answer.execution):
         transaction.on_commit(partial(_add_or_find_again, request), connection.alias)
     return answer
 
@@ -104,6 +104,13 @@ def _add_or_find(connection: BaseDatabaseWrapper, request: Execution) -> Enqueue
         # it asks for the lock.
         waiting = _same_waiting(request, lock=connection.in_atomic_block)
     return Enqueued(_promote(waiting, request.priority), waiting)
+
+
+def _added_here(connection: BaseDatabaseWrapper, execution: Execution) -> bool:
+    """Whether this very transaction has added it: then it can't start before the commit."""
+    hooks: Any = (hook[1] for hook in connection.run_on_commit)
+    added = (hook.args[0] for hook in hooks if getattr(hook, "func", None) is _wake_for)
+    return any(other.pk == execution.pk for other in added)
 
 
 def _add_or_find_again(request: Execution) -> None:

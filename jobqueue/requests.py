@@ -61,8 +61,8 @@ def build(
     execution.trigger_at = aware(trigger)
     execution.queued_at = timezone.now()
     execution.not_before = aware(not_before)
-    execution.source = source
-    execution.requested_by = _storable(requested_by)[:254]
+    execution.source = source_name(source)
+    execution.requested_by = _storable(requested_by or "")[:254]
     execution.details = _storable_json(details or {})
     execution.digest = execution.request_digest()
     return execution
@@ -88,10 +88,21 @@ def queue_name(value: object) -> str:
         NotQueued: no queue can have this name.
     """
     try:
-        validate_queue_name(value)
+        validate_queue_name(value if isinstance(value, str) else "")
     except ValidationError as error:
         shown = repr(value)
         raise NotQueued(f"{error.message} Not: {shown[:80]}.") from None
+    return str(value)
+
+
+def source_name(value: object) -> str:
+    """Who asks.
+
+    Raises:
+        NotQueued: it is none of :class:`jobqueue.models.Source`.
+    """
+    if value not in Source.values:
+        raise NotQueued(f"The source is one of {', '.join(Source.values)}, not {value!r:.80}.")
     return str(value)
 
 
@@ -120,6 +131,7 @@ def _from_job(job: Job) -> Execution:
 def _from_command(
     argv: object, environment: str, env: Mapping[str, str], working_directory: str
 ) -> Execution:
+    environment, working_directory = environment or "", working_directory or ""
     command = commandline.validate(argv)
     variables = commandline.validate_env(env)
     commandline.validate_directory(working_directory)
@@ -135,7 +147,13 @@ def _from_command(
 
 
 def aware(value: datetime | None) -> datetime | None:
-    """The moment with a time zone; one without is meant in the site's."""
+    """The moment with a time zone; one without is meant in the site's.
+
+    Raises:
+        NotQueued: it is no moment.
+    """
+    if value is not None and not isinstance(value, datetime):
+        raise NotQueued(f"A moment is a datetime, not {value!r:.80}.")
     return timezone.make_aware(value) if value is not None and timezone.is_naive(value) else value
 
 

@@ -47,8 +47,10 @@ def start(execution: Execution, executor: Executor) -> Run | Outcome:
     """Start the process; an Outcome says why it can't be."""
     try:
         run = executor.start(command_for(execution))
-    except (ValueError, OSError) as error:
+    except ValueError as error:
         return Outcome(return_code=None, error="launch_failed", message=str(error))
+    except OSError as error:  # the launcher itself could not be started
+        return Outcome(return_code=None, error="no_resources", message=f"{error}.")
     execution.pid = run.pid
     return run
 
@@ -124,7 +126,10 @@ def _variables(execution: Execution) -> dict[str, str]:
         "JOBQUEUE_EXECUTION": str(execution.pk),
         "JOBQUEUE_JOB": execution.job_name,
         "JOBQUEUE_QUEUE": execution.queue,
-        "JOBQUEUE_TRIGGER": (execution.trigger_at or execution.queued_at).isoformat(),
+        # In the site's zone: a run *for* a day shall be told of that day.
+        "JOBQUEUE_TRIGGER": timezone.localtime(
+            execution.trigger_at or execution.queued_at
+        ).isoformat(),
     }
 
 
@@ -198,29 +203,31 @@ def _read(execution: Execution, outcome: Outcome) -> tuple[codes.Reading, timede
         who = execution.__dict__.get("stop_requested_by") or "an operator"
         return codes.Reading(State.STOPPED, f"stopped by {who}"), None
     if outcome.error:
-        return codes.Reading(State.FAILED, outcome.message), None
+        passes = outcome.error == "no_resources"
+        again_after = _busy_delay(execution) if passes else None
+        return codes.Reading(State.FAILED, outcome.message), again_after
     if outcome.return_code is None:
-        again = execution.rerun_if_lost and _losses(execution) < LOST_IN_A_ROW
+        again = execution.rerun_if_lost and _in_a_row(execution, state=State.LOST) < LOST_IN_A_ROW
         return codes.Reading(State.LOST, outcome.message), timedelta(0) if again else None
     reading = codes.read(execution.codes, outcome.return_code, outcome.signal)
-    return reading, _busy_delay(execution.attempt) if reading.busy else None
+    return reading, _busy_delay(execution) if reading.busy else None
 
 
-def _busy_delay(attempt: int) -> timedelta | None:
+def _busy_delay(execution: Execution) -> timedelta | None:
     """How long to wait before the next attempt; None after the last."""
-    settings = conf.current()
+    settings, attempt = conf.current(), _in_a_row(execution, state=State.FAILED)
     if attempt >= settings.BUSY_ATTEMPTS:
         return None
     doubled: timedelta = settings.BUSY_DELAY * 2 ** min(attempt - 1, 20)
     return min(doubled, settings.BUSY_DELAY_MAX)
 
 
-def _losses(execution: Execution) -> int:
-    """How often in a row this request was lost, now included."""
-    lost, before = 1, execution.retry_of
-    while before is not None and before.state == State.LOST:
-        lost, before = lost + 1, before.retry_of
-    return lost
+def _in_a_row(execution: Execution, state: State) -> int:
+    """How often in a row this request came to this end, now included."""
+    count, before = 1, execution.retry_of
+    while before is not None and before.state == state:
+        count, before = count + 1, before.retry_of
+    return count
 
 
 def _details(outcome: Outcome) -> dict[str, Any]:

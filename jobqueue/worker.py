@@ -10,6 +10,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from typing import Any, TypeVar
@@ -51,7 +52,8 @@ def _run_waiting(queue_name: str, turn_ends: float) -> None:
         end = runs.watch(execution, run)
         ended, execution = execution, _finish(execution, end, turn_ends)
     _announce_finished(ended)
-    runs.run_path().unlink(missing_ok=True)
+    with suppress(OSError):
+        runs.run_path().unlink()
 
 
 def spawned(**_: object) -> None:
@@ -59,6 +61,7 @@ def spawned(**_: object) -> None:
     if not _ON_LINUX:
         log.error("Jobs run on Linux only; on %s no queue is served.", sys.platform)
     elif cluster.serves(conf.current().CLUSTER):
+        cluster.hold_on()
         _executor().prepare()
         Clock().start()
 

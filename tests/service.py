@@ -148,15 +148,16 @@ class Service:
         assert self._main is not None, "The cluster was never started."
         return self._main.pid
 
-    def stop(self, timeout: float = 90) -> int:
-        """SIGTERM to the main process; its exit code (negative after a death by signal).
+    def stop(self, timeout: float = 90, whole_group: bool = False) -> int:
+        """SIGTERM to the main process, or to all of the cluster at once; the exit code of main.
 
         Raises:
             AssertionError: it didn't end within ``timeout`` seconds; it is killed then.
         """
         assert self._main is not None, "The cluster was never started."
         if self._main.poll() is None:
-            self._main.terminate()
+            send = os.killpg if whole_group else os.kill
+            send(self._main.pid, signal.SIGTERM)
         try:
             return self._main.wait(timeout)
         except subprocess.TimeoutExpired:

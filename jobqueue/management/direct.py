@@ -44,7 +44,7 @@ def run(request: Execution, console: Console) -> int:
             refuse(_busy(request.queue), SLOT_TAKEN)
         _run(execution, console, stop_wanted)
     if execution.state != State.SUCCEEDED:
-        console.note(f"Execution {execution.pk} {execution.state}: {execution.reason}.")
+        console.note(f"Execution {execution.pk} {execution.state}: {execution.reason.rstrip('.')}.")
     if (again := execution.details.get("queued_again_as")) is not None:
         console.note(f"It is queued again as execution {again}, for the service to run.")
     return exit_code(execution.__dict__)

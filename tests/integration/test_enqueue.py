@@ -368,6 +368,18 @@ class TestAccepted:
 
 @committed
 class TestTransaction:
+    def test_a_duplicate_of_its_own_is_not_asked_again(
+        self, django_capture_on_commit_callbacks: Any
+    ) -> None:
+        command = a_command()
+        with django_capture_on_commit_callbacks() as callbacks:
+            first, second = enqueue(command), enqueue(command)
+        assert (first.outcome, second.outcome) == (ADDED, DUPLICATE)
+        assert queue.claim("default") == first.execution
+        for callback in callbacks:
+            callback()
+        assert Execution.objects.get() == first.execution
+
     def test_it_takes_effect_at_the_commit(self) -> None:
         with transaction.atomic():
             enqueue(a_command())

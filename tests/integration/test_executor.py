@@ -560,7 +560,7 @@ class TestRunFile:
         other = Bench(tmp_path)
         outcome = other.outcome("succeed")
         other.executor.close()
-        assert outcome.error == "launch_failed"
+        assert outcome.error == "no_resources"
         assert "runs already" in outcome.message
         assert bench.log.exists()
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import pytest
+from django.utils import timezone
 
 from jobqueue import testing
 from tests.builders import a_job, a_waiting
@@ -31,6 +33,14 @@ def test_variables_of_the_job_are_over_those(
 ) -> None:
     monkeypatch.setenv("OF_BOTH", "service")
     assert what_a_job_sees("OF_BOTH", env={"OF_BOTH": "job"}) == "job"
+
+
+def test_the_day_that_a_run_is_for_is_that_of_the_site(data_dir: Path) -> None:
+    with timezone.override("Europe/Amsterdam"):
+        day = timezone.make_aware(datetime(2026, 1, 31))  # noqa: DTZ001
+        a_waiting(a_job(argv=["/bin/sh", "-c", "echo $JOBQUEUE_TRIGGER"]), trigger=day)
+        [execution] = testing.drain()
+    assert execution.log_tail == "2026-01-31T00:00:00+01:00\n"
 
 
 @pytest.mark.parametrize("zone", [None, "Asia/Kolkata"])

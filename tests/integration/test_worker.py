@@ -290,6 +290,14 @@ class TestStop:
             wait_for_end()
         assert notes.names() == ["running", "waiting"]
 
+    def test_a_signal_to_the_whole_process_group(self, notes: Notes) -> None:
+        with a_service() as service:
+            run = wait_for_start(enqueue(notes.command("running", 4)).execution)
+            assert service.stop(whole_group=True) == 0
+            assert service.processes() == []
+        run.refresh_from_db()
+        assert (run.state, run.return_code) == (State.SUCCEEDED, 0)
+
     def test_amid_many_short_ones(self, notes: Notes) -> None:
         for number in range(300):
             enqueue(notes.command(number))
