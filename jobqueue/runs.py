@@ -223,10 +223,18 @@ def _busy_delay(execution: Execution) -> timedelta | None:
 
 
 def _in_a_row(execution: Execution, state: State) -> int:
-    """How often in a row this request came to this end, now included."""
-    count, before = 1, execution.retry_of
-    while before is not None and before.state == state:
-        count, before = count + 1, before.retry_of
+    """How often in a row this request came to this end, now included.
+
+    While the database is away, as far as that is known: the end itself must get through.
+    """
+    count = 1
+    try:
+        before = execution.retry_of
+        while before is not None and before.state == state:
+            count, before = count + 1, before.retry_of
+    except Error as error:
+        log.warning("%s: its earlier attempts can't be looked up: %s", execution.pk, error)
+        connections.close_all()
     return count
 
 

@@ -80,7 +80,7 @@ def _finish(execution: Execution, end: queue.End, turn_ends: float) -> Execution
         return None
     with queue.relaxed():
         following = store_end(queue.finish_and_claim, execution, end)
-    return following or _persist(_claim, execution.queue)
+    return following or _persist(queue.claimed_unawares, execution.queue)
 
 
 def _is_wanted(this: str) -> bool:
