@@ -38,7 +38,6 @@ checks: venv ## Django's system checks, and that no migration is missing
 
 pytest: venv ## The tests alone, on SQLite (ARGS="-k name")
 	$(PYTHON_) -m pytest -n auto $(ARGS)
-	$(PYTHON_) -m tests.on_servers -n auto $(ARGS)
 
 databases: venv ## The tests again on PostgreSQL and MariaDB
 	$(PYTHON_) -m tests.databases -n auto -m django_db tests/unit tests/integration

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from urllib.parse import urlsplit
 
 from tests import servers
 
@@ -27,6 +28,8 @@ def run_on(name: str, url: str, arguments: list[str]) -> int:
         print(f"{name}: {'MISSING' if required else 'not tested on this machine'}: {reason}")
         return int(required)
     print(f"The same on {name}:", flush=True)
+    # Django puts test_ before the name; two runs at once must not meet.
+    url = urlsplit(url)._replace(path=f"/jobqueue_{os.getpid()}").geturl()
     return subprocess.run(
         [sys.executable, "-m", "pytest", *arguments],
         env=os.environ | {"TEST_DATABASE_URL": url},
