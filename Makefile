@@ -3,7 +3,7 @@ PYTHON_ := .venv/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint format types imports checks pytest databases venv clean
+.PHONY: help run demo test lint format types imports checks pytest databases crashes chaos venv clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -16,7 +16,7 @@ run: venv ## Site and service in the foreground with things to look at (PORT=800
 demo: venv ## A story that ends by itself: what the queue does, shown and verified
 	@exec $(PYTHON_) -m botsproject.demo
 
-test: lint types imports checks pytest databases ## All that can be tested on this machine
+test: lint types imports checks pytest databases crashes ## All that can be tested on this machine
 
 lint: venv ## Style
 	$(PYTHON_) -m ruff check
@@ -37,10 +37,16 @@ checks: venv ## Django's system checks, and that no migration is missing
 	$(PYTHON_) -W error manage.py makemigrations --check --dry-run --settings tests.settings
 
 pytest: venv ## The tests alone, on SQLite (ARGS="-k name")
-	$(PYTHON_) -m pytest -n auto $(ARGS)
+	$(PYTHON_) -m pytest -n auto --ignore tests/crashes $(ARGS)
 
 databases: venv ## The tests again on PostgreSQL and MariaDB
 	$(PYTHON_) -m tests.databases -n auto -m django_db tests/unit tests/integration
+
+crashes: venv ## The tests that kill processes, which mostly wait
+	$(PYTHON_) -m pytest -n 4 tests/crashes $(ARGS)
+
+chaos: venv ## Kill anything at random; nothing may be lost or run twice (ARGS="--help")
+	@$(PYTHON_) -m tests.chaos $(ARGS)
 
 venv: ## The virtual environment .venv
 	@tools/make-venv

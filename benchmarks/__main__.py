@@ -16,7 +16,6 @@ from benchmarks import measures, page, raw
 from benchmarks.agent import Agent
 from benchmarks.databases import (
     DATABASES,
-    REDIS_URL,
     first_line,
     forget_in_redis,
     why_no_redis,
@@ -26,6 +25,7 @@ from benchmarks.measures import FULL, QUICK, Size
 from benchmarks.peers import running as peers
 from benchmarks.rest import at_rest
 from benchmarks.results import Results
+from tests.addresses import REDIS_URL
 
 
 class Rounds:

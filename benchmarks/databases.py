@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -12,12 +10,7 @@ from typing import Any, ClassVar
 from urllib.parse import quote, urlsplit
 
 from benchmarks import counting
-
-POSTGRES_URL = os.environ.get(
-    "TEST_POSTGRES_URL", f"postgres://{getpass.getuser()}@127.0.0.1:5432/postgres"
-)
-MARIADB_URL = os.environ.get("TEST_MARIADB_URL", "mysql://root@127.0.0.1:3306/mysql")
-REDIS_URL = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/0")
+from tests.addresses import MARIADB_URL, POSTGRES_URL, REDIS_URL, mariadb_login
 
 
 class Database(ABC):
@@ -134,18 +127,8 @@ class MariaDB(Database):
     def _execute(self, statement: str) -> list[Any]:
         import pymysql
 
-        url = urlsplit(MARIADB_URL)
-        with (
-            pymysql.connect(
-                host=url.hostname or "127.0.0.1",
-                port=url.port or 3306,
-                user=url.username or "root",
-                password=url.password or "",
-                autocommit=True,
-                connect_timeout=5,
-            ) as server,
-            server.cursor() as cursor,
-        ):
+        server = pymysql.connect(**mariadb_login(), autocommit=True, connect_timeout=5)
+        with server, server.cursor() as cursor:
             cursor.execute(statement)
             return list(cursor.fetchall())
 

@@ -29,12 +29,12 @@ class LineFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         """The message with its line ends escaped."""
-        return super().formatMessage(record).translate(_ESCAPES)
+        return _escaped(super().formatMessage(record))
 
     def format(self, record: logging.LogRecord) -> str:
         """The whole record."""
-        lines = super().format(record).split("\n")
-        return "\n    ".join(line.translate(_ESCAPES) for line in lines)
+        message, *traceback = super().format(record).split("\n")
+        return "\n    ".join([message, *map(_escaped, traceback)])
 
 
 class SharedRotatingFileHandler(logging.Handler):
@@ -50,6 +50,7 @@ class SharedRotatingFileHandler(logging.Handler):
         self.max_bytes = max_bytes
         self.count = count
         self._fd = -1
+        self._opened: os.stat_result | None = None
         self._complained = False
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -70,27 +71,27 @@ class SharedRotatingFileHandler(logging.Handler):
         super().close()
 
     def _append(self, data: bytes) -> None:
-        if self._is_stale():
-            self._open()
-        if self._is_full(os.fstat(self._fd).st_size, data):
+        if self._is_full(self._size(), data):
             self._turn_over(data)
         os.write(self._fd, data)
 
-    def _is_stale(self) -> bool:
-        """Not open yet, or another process has turned the file over."""
-        if self._fd < 0:
-            return True
+    def _size(self) -> int:
+        """The file's size; opened if it isn't yet, or if another process has turned it over."""
         try:
-            return not os.path.samestat(os.stat(self.path), os.fstat(self._fd))
+            found = os.stat(self.path)
         except FileNotFoundError:
-            return True
+            return self._open()
+        if self._fd < 0 or self._opened is None or not os.path.samestat(found, self._opened):
+            return self._open()
+        return found.st_size
 
-    def _open(self) -> None:
+    def _open(self) -> int:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         new = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
         if self._fd >= 0:
             os.close(self._fd)
-        self._fd = new
+        self._fd, self._opened = new, os.fstat(new)
+        return self._opened.st_size
 
     def _is_full(self, size: int, data: bytes) -> bool:
         return 0 < self.max_bytes < size + len(data) and size > 0 and self.count > 0
@@ -98,8 +99,7 @@ class SharedRotatingFileHandler(logging.Handler):
     def _turn_over(self, data: bytes) -> None:
         with _locked(self.path.parent):
             # Another process may have been first: then the file is small again.
-            if self._is_stale() or not self._is_full(os.fstat(self._fd).st_size, data):
-                self._open()
+            if not self._is_full(self._size(), data):
                 return
             for number in range(self.count - 1, 0, -1):
                 _rename(f"{self.path}.{number}", f"{self.path}.{number + 1}")
@@ -118,6 +118,10 @@ class ClusterFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the record is of use."""
         return record.levelno >= logging.WARNING or record.module == "cluster"
+
+
+def _escaped(line: str) -> str:
+    return line if line.isprintable() else line.translate(_ESCAPES)
 
 
 @contextmanager

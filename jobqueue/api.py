@@ -8,7 +8,7 @@ from typing import Any
 
 from . import queue as _queue
 from . import requests as _requests
-from .models import Execution, Job, Queue, Source, State
+from .models import Cluster, Execution, Job, Queue, Source, State
 from .queue import (
     ADDED,
     DUPLICATE,
@@ -24,12 +24,18 @@ from .queue import (
     set_priority,
 )
 from .requests import JobDisabled, NotQueued
-from .signals import execution_finished, execution_overdue, execution_started
+from .signals import (
+    execution_finished,
+    execution_given_up,
+    execution_overdue,
+    execution_started,
+)
 
 __all__ = [
     "ADDED",
     "DUPLICATE",
     "PROMOTED",
+    "Cluster",
     "Enqueued",
     "Execution",
     "Job",
@@ -43,6 +49,7 @@ __all__ = [
     "clear",
     "enqueue",
     "execution_finished",
+    "execution_given_up",
     "execution_overdue",
     "execution_started",
     "pause",

@@ -1,8 +1,8 @@
 """The thread that keeps time in a worker, while its main thread may be busy with a long run.
 
-It says that the cluster is alive, and wakes the queues in which a run could start and nobody else
-wakes for: after a pause or a delay that is over, and, when the worker has nothing to do, those of
-which a wake-up may have got lost.
+It renews the lease, says that the cluster is alive, recovers runs that lost their worker, and wakes
+the queues in which a run could start and nobody else wakes for: after a pause or a delay that is
+over, and, when the worker has nothing to do, those of which a wake-up may have got lost.
 """
 
 from __future__ import annotations
@@ -11,20 +11,25 @@ import logging
 import multiprocessing.util
 import threading
 import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import timedelta
 
-from django.db import connections
+from django.db import Error, connections
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from . import broker, cluster, conf, queue
+from . import broker, cluster, conf, launcher, leases, owners, queue
 from .models import Cluster
 from .models.cluster import SIGN_OF_LIFE
+from .recovery import Recovery, forget_run_files
 
 log = logging.getLogger(__name__)
 
 #: Seconds between two looks.
 TICK = 1.0
+#: Seconds between two looks for runs that lost their worker.
+RECOVERY = 2.0
 #: Seconds after which a queue that is still not served is woken again; doubles to the last.
 WAKE_AGAIN, WAKE_AGAIN_MAX = 2.0, 16.0
 #: A cluster that was silent for so long is forgotten.
@@ -36,34 +41,53 @@ class Clock(threading.Thread):
 
     def __init__(self) -> None:
         super().__init__(name="jobqueue clock", daemon=True)
-        self._next_sign = 0.0
+        self._next_sign = self._next_renewal = self._next_recovery = 0.0
+        self._recovery = Recovery()
+        self._is_over = threading.Event()
         self._looked_at = timezone.now()
         #: For each queue that is ready: when it's woken (again), and the pause after that.
         self._woken: dict[str, tuple[float, float]] = {}
 
     def run(self) -> None:
         """Tick until the worker ends."""
-        multiprocessing.util.Finalize(None, _say_goodbye, exitpriority=1)
+        multiprocessing.util.Finalize(None, self._say_goodbye, exitpriority=1)
+        with suppress(OSError, Error):
+            forget_run_files()
+        self._tick_until(self._is_over.is_set)
+
+    def _tick_until(self, is_over: Callable[[], bool]) -> None:
         while True:
             try:
                 self.tick(time.monotonic())
             except Exception as error:  # the database may be away; the next tick tries again
                 log.warning("clock: %s", error)
                 connections.close_all()
-            time.sleep(TICK)
+            if is_over():
+                return
+            self._is_over.wait(TICK)
 
     def tick(self, now: float) -> None:
         """One look, at this moment of the monotonic clock (seconds)."""
+        if now >= self._next_renewal:
+            leases.renew()
+            self._next_renewal = now + leases.RENEW * leases.length()
         if now >= self._next_sign:
             _say_alive()
             self._next_sign = now + SIGN_OF_LIFE.total_seconds()
+        self._recovery.look_after_adopted()
+        if now >= self._next_recovery:
+            self._recovery.look(now)
+            self._next_recovery = now + (TICK if self._recovery.watches else RECOVERY)
         if not cluster.stopping():
-            looked_at = timezone.now()
-            ready = [name for name in queue.with_requests() if queue.is_ready(name)]
-            self._wake_due(ready)
-            self._looked_at = looked_at
-            if cluster.idle():
-                self._wake_forgotten(ready, now)
+            self._wake(now)
+
+    def _wake(self, now: float) -> None:
+        looked_at = timezone.now()
+        ready = [name for name in queue.with_requests() if queue.is_ready(name)]
+        self._wake_due(ready)
+        self._looked_at = looked_at
+        if cluster.idle():
+            self._wake_forgotten(ready, now)
 
     def _wake_due(self, ready: list[str]) -> None:
         """Wake what time has made ready since the last look, even if the worker is busy: one that
@@ -81,31 +105,57 @@ class Clock(threading.Thread):
                 broker.wake(name)
                 self._woken[name] = (now + pause, min(pause * 2, WAKE_AGAIN_MAX))
 
+    def _say_goodbye(self) -> None:
+        """At the end of the worker, in its main thread; if its cluster stops, after the last run.
+
+        A worker that is replaced leaves what it has adopted to the next one.
+        """
+        self._is_over.set()
+        self.join()
+        identity = cluster.identity()
+        if identity is None or not cluster.stopping():
+            return
+        self._is_over.clear()
+        self._next_recovery = 0.0
+        self._tick_until(lambda: not self._recovery.goes_on)
+        try:
+            Cluster.objects.filter(uuid=identity.uuid).delete()
+            leases.end()
+            forget_run_files(leaving=True)
+        except Exception as error:
+            log.warning("cluster not signed off: %s", error)
+
 
 def _say_alive() -> None:
     identity = cluster.identity()
     if identity is None:
         return
-    row = Cluster.objects.filter(uuid=identity.uuid)
-    if not row.update(seen_at=Now()):
-        Cluster.objects.dead().filter(seen_at__lt=timezone.now() - FORGET).delete()
-        Cluster.objects.get_or_create(
-            uuid=identity.uuid,
-            defaults={
-                "name": cluster.name(identity),
-                "host": conf.current().HOST,
-                "pid": identity.pid,
-                "started_at": timezone.now(),
-                "seen_at": Now(),
-            },
-        )
+    others = Cluster.objects.filter(host=conf.current().HOST).exclude(uuid=identity.uuid)
+    if Cluster.objects.filter(uuid=identity.uuid).update(seen_at=Now()):
+        # Its process can't be asked; that of another machine with this name may live.
+        _forget(other for other in others.dead() if not other.is_here)
+        return
+    Cluster.objects.dead().filter(seen_at__lt=timezone.now() - FORGET).delete()
+    _forget(other for other in others if other.is_gone)
+    _introduce(identity)
 
 
-def _say_goodbye() -> None:
-    """At the end of a worker of a cluster that stops."""
-    identity = cluster.identity()
-    if identity is not None and cluster.stopping():
-        try:
-            Cluster.objects.filter(uuid=identity.uuid).delete()
-        except Exception as error:
-            log.warning("cluster not signed off: %s", error)
+def _forget(clusters: Iterable[Cluster]) -> None:
+    """This one has taken their place."""
+    for dead in clusters:
+        dead.delete()
+
+
+def _introduce(identity: cluster.Identity) -> None:
+    process = owners.Owner(owners.here(), identity.pid, launcher.started(identity.pid))
+    Cluster.objects.get_or_create(
+        uuid=identity.uuid,
+        defaults={
+            "name": cluster.name(identity),
+            "host": conf.current().HOST,
+            "pid": identity.pid,
+            "owner": str(process),
+            "started_at": timezone.now(),
+            "seen_at": Now(),
+        },
+    )

@@ -48,6 +48,33 @@ def read(scheme: str, return_code: int, signal_number: int | None = None) -> Rea
     return Reading("failed", f"return code {return_code}")
 
 
+def died(scheme: str, return_code: int | None, signal_number: int | None = None) -> bool:
+    """Whether the program was cut off, rather than that it came to an end of its own.
+
+    The engine itself ends with 0 to 3 only: a wrapper may tell of its death by another code.
+    """
+    if return_code is None or signal_number is not None:
+        return True
+    return scheme == BOTS_ENGINE and return_code not in (0, *_BOTS)
+
+
+def recovery(scheme: str, argv: Sequence[str]) -> list[str]:
+    """The command that must come next when a command with this argv died; [] if none must.
+
+    An engine that is started after one that died takes up its files, but only those of the routes
+    that it is told to run: so that none is lost, ``--cleanup`` comes first, for all routes.
+    """
+    if scheme != BOTS_ENGINE:
+        return []
+    names = [PurePath(word).name for word in argv]
+    engine = next((i for i, name in enumerate(names) if name in _ENGINES), None)
+    if engine is None:  # it is in the prefix of a named environment, or called by a wrapper
+        engine = -1 if argv[0].startswith("-") else 0
+    program, arguments = argv[: engine + 1], argv[engine + 1 :]
+    configuration = [word for word in arguments if word.startswith("-c")][:1]
+    return [*program, *configuration, "--cleanup"]
+
+
 def signal_name(number: int) -> str:
     """``SIGKILL`` for 9, ``signal 99`` for one without a name."""
     try:

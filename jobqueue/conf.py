@@ -41,6 +41,8 @@ class Settings:
     LOG_LIMIT: int = 100 * 1024 * 1024
     #: Bytes at the end of a run's output that are kept in the database.
     LOG_TAIL: int = 64 * 1024
+    #: How long a host may be silent before others take its runs over.
+    LEASE: timedelta = timedelta(seconds=60)
     #: First delay before a run that found another engine running (bots-engine's 3) is tried again.
     BUSY_DELAY: timedelta = timedelta(seconds=10)
     #: The delay doubles up to this.
@@ -60,9 +62,13 @@ class Settings:
         """Where the log files of the runs lie."""
         return self.DATA_DIR / "logs" / "executions"
 
+    def log_path(self, execution: int) -> Path:
+        """The log file of an Execution; a thousand share a directory."""
+        return self.log_dir / str(execution // 1000) / f"{execution}.log"
+
 
 KEYS = tuple(f.name for f in fields(Settings))
-_DURATIONS = ("MAX_RUNTIME", "KILL_AFTER", "BUSY_DELAY", "BUSY_DELAY_MAX")
+_DURATIONS = ("MAX_RUNTIME", "KILL_AFTER", "LEASE", "BUSY_DELAY", "BUSY_DELAY_MAX")
 
 
 @cache

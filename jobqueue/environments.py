@@ -10,7 +10,9 @@
 ``env``
     environment variables, under those of the Job;
 ``working_directory``
-    for Jobs that name none.
+    for Jobs that name none;
+``recovery``
+    the argv of a command (with this environment) that is run first after one of its runs died.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from typing import Any
 
 from . import commandline, conf
 
-KEYS = ("prefix", "virtualenv", "env", "working_directory")
+KEYS = ("prefix", "virtualenv", "env", "working_directory", "recovery")
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,11 @@ def resolve(
     )
 
 
+def recovery(name: str) -> list[str]:
+    """What is run first after a run in this environment died; [] if nothing is."""
+    return list(conf.current().ENVIRONMENTS.get(name, {}).get("recovery", ()))
+
+
 def check_allowed(program: str) -> None:
     """Raise a ValueError if ``JOBQUEUE["ALLOWED_PROGRAMS"]`` doesn't allow this program.
 
@@ -82,7 +89,8 @@ def problems(environment: object) -> Iterator[str]:
     for key in environment:
         if key not in KEYS:
             yield f"unknown key {key!r} (known: {', '.join(KEYS)})"
-    for key, check in (("prefix", commandline.validate), ("env", commandline.validate_env)):
+    checks = {"prefix": commandline.validate, "env": commandline.validate_env}
+    for key, check in {**checks, "recovery": commandline.validate}.items():
         try:
             if environment.get(key, ()) not in ((), [], {}):
                 check(environment[key])

@@ -24,7 +24,16 @@ from threading import Lock
 from typing import Any, BinaryIO
 
 from jobqueue import launcher as launcher_module
-from jobqueue.launcher import Channel, live_members, process_stat, signal_group
+from jobqueue.launcher import (
+    Channel,
+    live_members,
+    open_with_directory,
+    process_stat,
+    shown,
+    signal_session,
+    started,
+    words,
+)
 
 if sys.platform != "win32":  # where nothing is run, but requests are made
     import fcntl
@@ -38,18 +47,16 @@ class Command:
 
     argv        the program, looked up in PATH if it has no slash, and its arguments
     log_path    the file that takes stdout and stderr; its directory is made when missing
-    run_path    the run file, locked while the run goes on; it stays, for its caller to remove
     cwd         None: the directory that the service was started in
     env         variables over those of the service
     log_limit   bytes, at least 8 KiB: a longer log is cut in its middle
-    kill_after  seconds from the start after which the process group is ended
+    kill_after  seconds from the start after which its session is ended
     grace       seconds from SIGTERM to SIGKILL
     note        goes into the run file's first line, e.g. the execution's id
     """
 
     argv: Sequence[str]
     log_path: str
-    run_path: str
     cwd: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     log_limit: int = 100 * 2**20
@@ -67,10 +74,10 @@ class Outcome:
     error        why it never ran, or "": one of "not_found", "not_executable", "no_directory",
                  "launch_failed"
     message      what went wrong in words, one line; "" if nothing did
-    ended_by     "kill_after" or "stop" when it was ended before its time; or ""
+    ended_by     "kill_after", "stop" or "lease" when it was ended before its time; or ""
     log          whether there is a log file; an empty one is removed
     log_cut      whether the log's middle was left out
-    leftovers    processes of its group that had to be ended after its leader
+    leftovers    processes of its session that had to be ended after its leader
     """
 
     return_code: int | None
@@ -86,10 +93,16 @@ class Outcome:
 class Executor:
     """Runs commands, one at a time; one per worker process, to be used by one thread.
 
+    run_path     the run file; locked while a launcher lives; it stays, for its caller to remove
+    lease_path   the file that says until when runs may go on; it may be missing
     environment  what `Command.env` comes on top of; None: that of this process
     """
 
-    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, run_path: Path, lease_path: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self._run_path = run_path
+        self._lease_path = lease_path
         self._environment = environment
         self._launcher: _Launcher | None = None
         self._run: Run | None = None
@@ -129,7 +142,8 @@ class Executor:
     def _begin(self, command: Command) -> Run:
         number = next(self._numbers)
         launcher = self._living_launcher()
-        launcher.send({"start": {**_plain(command), "run": number}})
+        order = {**_plain(command), "run": number, "lease_path": str(self._lease_path)}
+        launcher.send({"start": order})
         return Run(command, number, launcher)
 
     def _has_run(self) -> bool:
@@ -139,7 +153,7 @@ class Executor:
         if self._launcher is not None and not self._launcher.lives():
             self.close()
         if self._launcher is None:
-            self._launcher = _Launcher(self._environment)
+            self._launcher = _Launcher(self._run_path, self._environment)
         return self._launcher
 
 
@@ -170,7 +184,7 @@ class Run:
     def wait(self, timeout: float | None = None) -> Outcome | None:
         """The outcome; None if the run still goes on after `timeout` seconds.
 
-        When there is an outcome, no process of the run's group is left.
+        When there is an outcome, no process of the run's session is left.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         while self._outcome is None and self._hear_launcher(deadline):
@@ -178,10 +192,16 @@ class Run:
         return self._outcome
 
     def stop(self) -> None:
-        """End the process group: SIGTERM, SIGKILL after its grace; any thread may ask for it."""
+        """End its session: SIGTERM, SIGKILL after its grace; any thread may ask for it."""
         if not self.has_ended:
             with suppress(OSError):
                 self._launcher.send({"stop": self._number})
+
+    def kill(self) -> None:
+        """End its session at once: another host has taken the run over."""
+        if not self.has_ended:
+            with suppress(OSError):
+                self._launcher.send({"kill": self._number})
 
     def _hear_launcher(self, deadline: float | None) -> bool:
         """Take in one message; False when none came until the deadline."""
@@ -202,45 +222,158 @@ class Run:
 
     def _end_without_launcher(self, deadline: float | None) -> bool:
         """End what is left of a run whose launcher died; False when some lives at the deadline."""
-        while (group := self._surviving_group()) is not None:
-            if signal_group(group, signal.SIGKILL) is False:
+        left = _Leftovers(self._command.log_path, self.pid, self._pid_started)
+        if not left.end(deadline):
+            return False
+        self._outcome = left.outcome(self._launcher.cause_of_death())
+        return True
+
+
+class AdoptedRun:
+    """A run whose worker died, while its launcher lives or has left word of its end.
+
+    It is followed by the run file. All that can be said of it is as of a `Run`.
+
+    known_pid  the leader's process id as far as its row knows; for want of a run file
+    """
+
+    def __init__(
+        self, run_path: Path, log_path: Path, execution: int, known_pid: int | None = None
+    ) -> None:
+        self._run_path = run_path
+        self._log_path = str(log_path)
+        self._execution = execution
+        self._known_pid = known_pid
+        self._outcome: Outcome | None = None
+        self._said: Message = {}
+        self._left: _Leftovers | None = None
+        self.wait(0)
+
+    @property
+    def pid(self) -> int | None:
+        """The leader of the run's session; None if that isn't known (yet)."""
+        return self._said.get("pid")
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the outcome is known."""
+        return self._outcome is not None
+
+    def wait(self, timeout: float | None = None) -> Outcome | None:
+        """The outcome; None if the run still goes on after `timeout` seconds.
+
+        Without a return code if nobody noted it: then its launcher was killed as well, and what
+        it had started has been ended.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while self._outcome is None and self._goes_on(deadline):
+            if deadline is not None and time.monotonic() >= deadline:
                 break
+            time.sleep(0.05)
+        return self._outcome
+
+    def stop(self) -> None:
+        """End its session: SIGTERM, SIGKILL after its grace."""
+        self._signal_launcher(signal.SIGUSR1)
+
+    def kill(self) -> None:
+        """End its session at once: another host has taken the run over."""
+        if self.pid is not None and not self.has_ended:
+            signal_session(self.pid, signal.SIGKILL)
+
+    def _goes_on(self, deadline: float | None) -> bool:
+        try:
+            said, outcome, held = read_run_file(str(self._run_path))
+        except OSError:  # removed by somebody: what it has said still holds
+            said, outcome, held = self._said, None, False
+        if said.get("execution") != self._execution:
+            said, outcome = {}, None  # the launcher has not read the order, and perhaps never will
+        self._said = said
+        if outcome is None and not held:
+            if self._left is None:
+                self._left = _Leftovers(self._log_path, *self._leader())
+            left = self._left
+            if left.end(deadline):
+                began = "" if said else " before it had started anything"
+                outcome = left.outcome(f"Its worker and its launcher died{began}")
+        self._outcome = outcome
+        return outcome is None
+
+    def _leader(self) -> tuple[int | None, int]:
+        """Its process id and start; of what only the row knows, if that is still the run."""
+        if self.pid is not None:
+            return self.pid, self._said["pid_started"]
+        if self._known_pid is not None and _runs(self._known_pid, self._execution):
+            return self._known_pid, started(self._known_pid)
+        return None, 0
+
+    def _signal_launcher(self, number: int) -> None:
+        with suppress(OSError):
+            launcher = os.pidfd_open(self._said["launcher"])
+            try:
+                if read_run_file(str(self._run_path))[2]:  # then the number is still its own
+                    signal.pidfd_send_signal(launcher, number)
+            finally:
+                os.close(launcher)
+
+
+class _Leftovers:
+    """What is left of a run that has no launcher any more, and so no return code."""
+
+    def __init__(self, log_path: str, pid: int | None, pid_started: int) -> None:
+        self._log_path = log_path
+        self._pid = pid
+        self._pid_started = pid_started
+        self._fate = ""
+
+    def end(self, deadline: float | None) -> bool:
+        """Kill them; False when some live at the deadline."""
+        while (group := self._group()) is not None:
+            self._fate = "; what it had started was ended"
+            # One that is not ours to end, such as another user's, keeps its slot until it ends.
+            signal_session(group, signal.SIGKILL)
             if deadline is not None and time.monotonic() >= deadline:
                 return False
             time.sleep(0.01)
-        fate = "is not ours to end" if group else "was ended"
-        self._outcome = Outcome(
-            return_code=None,
-            message=f"{self._launcher.cause_of_death()}; what it had started {fate}.",
-            log=Path(self._command.log_path).exists(),
-        )
         return True
 
-    def _surviving_group(self) -> int | None:
-        if self.pid is None:
-            return _session_writing_to(self._command.log_path)
-        leader = process_stat(self.pid)
+    def outcome(self, cause: str) -> Outcome:
+        """No return code, and why."""
+        return Outcome(
+            return_code=None,
+            message=f"{cause}{self._fate}.",
+            log=Path(self._log_path).exists(),
+        )
+
+    def _group(self) -> int | None:
+        if self._pid is None:
+            return _session_writing_to(self._log_path)
+        leader = process_stat(self._pid)
         if leader is not None and leader[2] != self._pid_started:
             return None  # the number was given to another process, hence the group has ended
-        return self.pid if live_members(self.pid) else None
+        return self._pid if live_members(self._pid) else None
 
 
 class _Launcher:
     """The launcher's process and the connection to it."""
 
-    def __init__(self, environment: Mapping[str, str] | None) -> None:
+    def __init__(self, run_path: Path, environment: Mapping[str, str] | None) -> None:
         ours, theirs = socket.socketpair()
         fd = theirs.fileno()
-        with theirs, ExitStack() as on_failure:
+        with theirs, ExitStack() as at_end, ExitStack() as on_failure:
             on_failure.callback(ours.close)
+            run_fd, problem = _locked_run_file(run_path)
+            if run_fd >= 0:
+                at_end.callback(os.close, run_fd)
+            arguments = [str(fd), str(run_fd), problem]
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", launcher_module.__file__, str(fd)],
+                [sys.executable, "-I", "-S", launcher_module.__file__, *arguments],
                 stdin=subprocess.DEVNULL,
                 # It outlives us: whoever reads our output to its end would wait for it.
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 env=environment,
-                pass_fds=[fd],
+                pass_fds=[n for n in (fd, run_fd) if n >= 0],
                 start_new_session=True,
             )
             on_failure.pop_all()
@@ -289,6 +422,31 @@ class _Launcher:
             self._process.returncode = 0  # it stays on purpose: no ResourceWarning about that
 
 
+def _locked_run_file(path: Path) -> tuple[int, str]:
+    """A descriptor of the locked run file; -1 and why there is none.
+
+    The lock belongs to the open file, and so to the launcher that will inherit it.
+    Raises BlockingIOError when another launcher holds it.
+    """
+    try:
+        fd = open_with_directory(str(path), os.O_RDWR | os.O_APPEND)
+    except (OSError, ValueError) as error:
+        return -1, f"The run file {shown(str(path))} could not be made: {words(error)}."
+    give_up_at = time.monotonic() + 1  # a reader that asks whether it's locked holds it an instant
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > give_up_at:
+                os.close(fd)
+                raise BlockingIOError(
+                    f"it runs already: its run file {shown(str(path))} is locked"
+                ) from None
+            time.sleep(0.01)
+        else:
+            return fd, ""
+
+
 def read_run_file(path: str) -> tuple[Message, Outcome | None, bool]:
     """What a run file says, the run's outcome if it is there, whether a launcher still holds it.
 
@@ -319,6 +477,15 @@ def _plain(command: Command) -> Message:
     """The fields of a command, as JSON can carry them."""
     mappings = {"env": dict(command.env), "note": dict(command.note)}
     return {**vars(command), "argv": list(command.argv), **mappings}
+
+
+def _runs(pid: int, execution: int) -> bool:
+    """Whether this process is of the run of that Execution."""
+    try:
+        environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return f"JOBQUEUE_EXECUTION={execution}".encode() in environment
 
 
 def _session_writing_to(log_path: str) -> int | None:

@@ -1,13 +1,15 @@
 """The launcher: the small process that owns a worker's jobs and outlives that worker.
 
-`executor` starts this file as a program of its own, with the number of an inherited socket as the
-only argument; it therefore imports nothing of this package. Both sides send one JSON object a line:
+`executor` starts this file as a program of its own; it therefore imports nothing of this package.
+Its arguments are the numbers of two inherited descriptors, a socket and the run file, and why there
+is no run file (""). Both sides send one JSON object a line:
 
-    worker to launcher:  {"start": {"run": RUN, ...}}, {"stop": RUN}
+    worker to launcher:  {"start": {"run": RUN, ...}}, {"stop": RUN}, {"kill": RUN}
     launcher to worker:  {"pid": PID, "pid_started": TICKS}, unless the program can't be started
                          {"outcome": {...}}, with the fields of `executor.Outcome`
 
-RUN is the number that the worker gave the run, so that a late stop never meets the next one.
+RUN is the number that the worker gave the run, so that a late stop never meets the next one. When
+the worker is dead, SIGUSR1 stops the run.
 """
 
 from __future__ import annotations
@@ -24,9 +26,6 @@ import time
 from contextlib import contextmanager, suppress
 from functools import cache
 
-if sys.platform != "win32":  # where nothing is run, but requests are made
-    import fcntl
-
 TYPE_CHECKING = False  # importing typing would double the time that a launcher takes to start
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,8 +37,10 @@ LOOK_EVERY = 0.25  # seconds between two looks at the size of a log
 NEVER = float("inf")
 NEAR = 1024  # bytes in which a line break is looked for, where a log is cut
 BLOCK = 1 << 20
-RUN_FILE_SIZE = 1 << 16  # bytes; to shorten the file for each run costs 0.1 ms on ext4
+RUN_FILE_SIZE = 1 << 16  # bytes; to make or shorten a file for each run costs 0.1 ms on ext4
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
+
+stop_wanted = False  # set by SIGUSR1, which is sent when there is no worker, hence just one run
 
 
 class Channel:
@@ -157,58 +158,61 @@ class Log:
 
 
 class RunFile:
-    """What outlives the worker: who runs, then how it ended; locked for as long as it runs.
+    """What outlives the worker: who runs, then how it ended. The last line with "run" begins that.
 
-    The file stays open when its run has ended, since the next run mostly has the same: to make and
-    remove one for each run costs 0.1 ms. The last line with "run" begins what it says.
+    It was locked before this process was started, and is until it has ended: as long as it's
+    locked, a run may go on.
     """
 
-    _open_path = ""
-    _open_fd = -1
+    def __init__(self, fd: int, problem: str) -> None:
+        self._fd = fd
+        self.problem = problem
 
-    def __init__(self, path: str, note: Message) -> None:
-        self.problem = ""
-        self.taken = False
-        self._path = path
-        self._fd: int | None = None
-        try:
-            self._fd = self._opened(path)
-            self.taken = not locked(self._fd)
-        except (OSError, ValueError) as error:
-            self.problem = f"The run file {shown(path)} could not be made: {words(error)}."
-        if not self.taken:
-            self.write({"run": note})
-
-    @classmethod
-    def _opened(cls, path: str) -> int:
-        if cls._open_path == path and is_still(cls._open_fd, path):
-            return cls._open_fd
-        if cls._open_path:
-            os.close(cls._open_fd)
-            cls._open_path = ""
-        cls._open_fd = open_with_directory(path, os.O_RDWR | os.O_APPEND)
-        cls._open_path = path
-        return cls._open_fd
+    def begin(self, note: Message) -> None:
+        """Append the line that begins a run."""
+        self.problem = self.problem if self._fd < 0 else ""
+        if self._fd >= 0 and os.fstat(self._fd).st_size > RUN_FILE_SIZE:
+            os.ftruncate(self._fd, 0)
+        self.write({"run": {**note, "launcher": os.getpid()}})
 
     def write(self, record: Message) -> None:
         """Append one line of JSON."""
-        if self._fd is None:
+        if self._fd < 0:
             return
         try:
             os.write(self._fd, json.dumps(record).encode() + b"\n")
         except OSError as error:
-            self.problem = f"The run file {shown(self._path)} can't be written: {words(error)}."
+            self.problem = f"The run file can't be written: {words(error)}."
 
-    def close(self, record: Message) -> None:
-        """Append the last line and release the lock; the file stays."""
-        if not self.taken:
-            self.write(record)
-            if self._fd is not None:
-                fcntl.flock(self._fd, fcntl.LOCK_UN)
+
+class Lease:
+    """Until when this host may run anything, should it lose touch with the database.
+
+    The workers keep it in a file: when to end a run and when to kill it, in seconds of
+    CLOCK_BOOTTIME, which also counts while the machine sleeps. Nothing in it: for ever.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def moments(self) -> tuple[float, float]:
+        """When a run has to be ended, and killed, in seconds from now."""
+        try:
+            fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return NEVER, NEVER
+        try:
+            end_at, kill_at = map(float, os.read(fd, 100).split())
+        except (OSError, ValueError):
+            return NEVER, NEVER
+        finally:
+            os.close(fd)
+        now = time.clock_gettime(time.CLOCK_BOOTTIME)
+        return end_at - now, kill_at - now
 
 
 class Run:
-    """One process group, from its start until nothing of it is left."""
+    """One session, from the start of its leader until nothing of it is left."""
 
     def __init__(
         self, process: subprocess.Popen[bytes], order: Message, log: Log, worker: Channel
@@ -219,6 +223,7 @@ class Run:
         self._grace = order["grace"]
         self._log = log
         self._worker = worker
+        self._lease = Lease(order["lease_path"])
         self.ended_by = self.problem = ""
         self.leftovers: set[int] = set()
         limit = order["kill_after"]
@@ -226,10 +231,10 @@ class Run:
         self._kill_at = NEVER
 
     def to_its_end(self) -> int:
-        """The leader's return code (-n: signal n), when all of its group has ended."""
+        """The leader's return code (-n: signal n), when all of its session has ended."""
         self._watch_leader()
         code = self._process.wait()
-        if signal_group(self.pid, 0) is not None:
+        if has_children():  # to look through all processes costs a millisecond or two
             self._end_leftovers()
         return code
 
@@ -253,41 +258,48 @@ class Run:
         while message := self._worker.take():
             if message.get("stop") == self._number:
                 self._end("stop")
+            if message.get("kill") == self._number:
+                self._end("lease", grace=0)
         return connected
 
     def _keep_limits(self) -> None:
+        if stop_wanted:
+            self._end("stop")
         if time.monotonic() >= self._end_at:
             self._end("kill_after")
+        until_end, until_kill = self._lease.moments()
+        if until_end <= 0:
+            self._end("lease", grace=until_kill)
         if time.monotonic() >= self._kill_at:
             self._kill()
         self._log.look()
         reap_orphans(self.pid)
 
-    def _end(self, why: str) -> None:
-        if self.ended_by:
-            return
-        self.ended_by = why
-        self._terminate()
+    def _end(self, why: str, grace: float = NEVER) -> None:
+        if not self.ended_by:
+            self.ended_by = why
+            self._terminate()
+        self._kill_at = min(self._kill_at, time.monotonic() + grace)
 
     def _terminate(self) -> bool | None:
         self._end_at = NEVER
         self._kill_at = time.monotonic() + self._grace
-        return signal_group(self.pid, signal.SIGTERM)
+        return signal_session(self.pid, signal.SIGTERM)
 
     def _kill(self) -> bool | None:
         self._kill_at = time.monotonic() + LOOK_EVERY
-        return signal_group(self.pid, signal.SIGKILL)
+        return signal_session(self.pid, signal.SIGKILL)
 
     def _end_leftovers(self) -> None:
-        if not self.ended_by:
-            self.leftovers |= live_members(self.pid)
+        if not self.ended_by and (members := live_members(self.pid)):
+            self.leftovers |= members
             self._terminate()
         pause = 0.002
         while members := live_members(self.pid):
             if time.monotonic() >= self._kill_at:
                 self.leftovers |= members
                 if self._kill() is False:
-                    self.problem = f"{count(members)} of its group may not be ended by this user."
+                    self.problem = f"{count(members)} of its session may not be ended by this user."
                     break
             self._log.look()
             reap_orphans(self.pid)
@@ -297,29 +309,23 @@ class Run:
 
     def _note_leftovers(self) -> None:
         if self.leftovers:
-            self._log.note(f"{count(self.leftovers)} left in its process group had to be ended.")
+            self._log.note(f"{count(self.leftovers)} left in its session had to be ended.")
         if self.problem:
             self._log.note(self.problem)
 
 
-def carry_out(order: Message, worker: Channel) -> None:
+def carry_out(order: Message, worker: Channel, run_file: RunFile) -> None:
     """Do what a start message orders; tell the worker and the run file how it ended."""
-    run_file = RunFile(order["run_path"], order["note"])
-    log = None
-    if run_file.taken:
-        message = f"It runs already: its run file {shown(order['run_path'])} is locked."
-        result = outcome(error="no_resources", message=message)
-    else:
-        log = Log(order["log_path"], order["log_limit"])
-        result = run(order, log, run_file, worker)
-        result |= {"log": not log.is_empty(), "log_cut": log.cut}
-        problems = result["message"], log.problem, log.is_full(), run_file.problem
-        result["message"] = " ".join(filter(None, problems))
+    run_file.begin(order["note"])
+    log = Log(order["log_path"], order["log_limit"])
+    result = run(order, log, run_file, worker)
+    result |= {"log": not log.is_empty(), "log_cut": log.cut}
+    problems = result["message"], log.problem, log.is_full(), run_file.problem
+    result["message"] = " ".join(filter(None, problems))
     # The worker is told first: what follows is done while it stores the end.
     tell(worker, {"outcome": result})
-    run_file.close({"outcome": result})
-    if log is not None:
-        log.close()
+    run_file.write({"outcome": result})
+    log.close()
 
 
 def run(order: Message, log: Log, run_file: RunFile, worker: Channel) -> Message:
@@ -468,39 +474,16 @@ def open_with_directory(path: str, flags: int) -> int:
         return os.open(path, flags, 0o600)
 
 
-def is_still(fd: int, path: str) -> bool:
-    """Whether a path is still that of an open file."""
-    try:
-        return os.path.samestat(os.fstat(fd), os.stat(path))
-    except OSError:
-        return False
-
-
-def locked(fd: int) -> bool:
-    """Lock a run file; False when another launcher holds it."""
-    give_up_at = time.monotonic() + 1  # a reader that asks whether it's locked holds it an instant
-    while True:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > give_up_at:
-                return False
-            time.sleep(0.01)
-        else:
-            if os.fstat(fd).st_size > RUN_FILE_SIZE:
-                os.ftruncate(fd, 0)
-            return True
-
-
 def after_line_break(fd: int, start: int) -> int:
     """The beginning of the first line after `start`, if that is near; else `start`."""
     return start + os.pread(fd, NEAR, start).find(b"\n") + 1
 
 
-def process_stat(pid: int) -> tuple[bool, int, int] | None:
-    """Whether a process lives (no zombie), its group, its start in clock ticks after the boot.
+def process_stat(pid: int) -> tuple[bool, int, int, int] | None:
+    """Whether a process lives (no zombie), its session, its start (clock ticks after the boot),
+    its group.
 
-    Fields 3, 5, 20 and 22 of proc_pid_stat(5); None when there is no such process.
+    Fields 3, 6, 20, 22 and 5 of proc_pid_stat(5); None when there is no such process.
     """
     try:
         fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
@@ -514,7 +497,7 @@ def process_stat(pid: int) -> tuple[bool, int, int] | None:
         os.close(fd)
     # A main thread that has ended before the others looks like a zombie, too.
     lives = fields[0] not in (b"Z", b"X") or int(fields[17]) > 1
-    return lives, int(fields[2]), int(fields[19])
+    return lives, int(fields[3]), int(fields[19]), int(fields[2])
 
 
 def started(pid: int) -> int:
@@ -523,12 +506,33 @@ def started(pid: int) -> int:
     return stat[2] if stat else 0
 
 
-def live_members(group: int) -> set[int]:
-    """The processes of a group, without zombies, which nobody may ever collect."""
-    if signal_group(group, 0) is None:
-        return set()
+def live_members(session: int) -> set[int]:
+    """The processes of a session, without zombies, which nobody may ever collect.
+
+    A shell with job control, or timeout(1), makes groups of their own in the session of a run.
+    """
     pids = (int(name) for name in os.listdir("/proc") if name.isdigit())
-    return {pid for pid in pids if (stat := process_stat(pid)) and stat[:2] == (True, group)}
+    return {pid for pid in pids if (stat := process_stat(pid)) and stat[:2] == (True, session)}
+
+
+def signal_session(session: int, number: int) -> bool | None:
+    """None: there is nobody in it; False: some are not ours to signal."""
+    done = signal_group(session, number)  # at once, also what is forked meanwhile
+    for pid in live_members(session):
+        stat = process_stat(pid)
+        if stat is not None and stat[3] != session:
+            done = signal_one(pid, number) and done is not False
+    return done
+
+
+def signal_one(pid: int, number: int) -> bool:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass
+    except PermissionError:
+        return False
+    return True
 
 
 def signal_group(group: int, number: int) -> bool | None:
@@ -538,6 +542,15 @@ def signal_group(group: int, number: int) -> bool | None:
     except ProcessLookupError:
         return None
     except PermissionError:
+        return False
+    return True
+
+
+def has_children() -> bool:
+    """Whether there is a child of ours: orphans of jobs become that, too."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
         return False
     return True
 
@@ -569,19 +582,28 @@ def settle_signals() -> None:
             signal.signal(number, signal.SIG_DFL)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: None)
+    signal.signal(signal.SIGUSR1, want_stop)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def want_stop(*_: object) -> None:
+    global stop_wanted
+    stop_wanted = True
 
 
 def main() -> None:
     settle_signals()
     become_subreaper()
     worker = Channel(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=int(sys.argv[1])))
-    os.set_inheritable(worker.fileno(), False)
+    run_file = RunFile(int(sys.argv[2]), sys.argv[3])
+    for fd in (worker.fileno(), int(sys.argv[2])):
+        if fd >= 0:
+            os.set_inheritable(fd, False)
     connected = True
     while connected:
         while message := worker.take():
             if "start" in message:
-                carry_out(message["start"], worker)
+                carry_out(message["start"], worker, run_file)
                 reap_orphans(0)
         connected = hear(worker)
 

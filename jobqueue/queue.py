@@ -8,13 +8,12 @@ somebody was first, which is a normal answer and no error.
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +22,21 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Min
 from django.utils import timezone
 
-from . import broker, conf, launcher, signals
+from . import broker, conf, owners, signals
 from . import statements as sql
 from .commandline import printable
-from .models import Execution, Queue, Source, State
+from .models import Execution, Job, Queue, Source, State
+from .models.execution import RECOVERY_PRIORITY
 from .requests import aware, priority_number, queue_name
 
 log = logging.getLogger(__name__)
 
 
 #: What a run adds to the details that its request came with.
-DETAILS_OF_A_RUN = {"error", "leftovers", "log_cut", "note", "overdue", "queued_again_as"}
+DETAILS_OF_A_RUN = {
+    *("adopted", "error", "leftovers", "log_cut", "not_queued_again", "note", "overdue"),
+    *("queued_again_as", "recovered_by"),
+}
 
 
 class Outcome(StrEnum):
@@ -68,6 +71,17 @@ class End:
     details: dict[str, Any] = field(default_factory=dict)
     #: The same request is queued again, to start after this delay.
     again_after: timedelta | None = None
+    #: A command that must run before all that waits in the queue.
+    recovery: list[str] = field(default_factory=list)
+
+    def in_ascii(self) -> End:
+        """The same for tables that don't take each character."""
+        return replace(self, log_tail=_in_ascii(self.log_tail), reason=_in_ascii(self.reason))
+
+    @property
+    def queues_more(self) -> bool:
+        """Whether something has to be queued together with it."""
+        return self.again_after is not None or bool(self.recovery)
 
 
 # Asking
@@ -80,30 +94,33 @@ def enqueue(request: Execution) -> Enqueued:
     that waits now may have started by then.
     """
     connection = _connection()
-    answer = _add_or_find(connection, request)
+    answer, needs_wake = _add_or_find(connection, request)
     transaction.on_commit(partial(_log, answer, request), connection.alias)
     if answer.outcome is ADDED:
-        transaction.on_commit(partial(_wake_for, answer.execution), connection.alias)
+        transaction.on_commit(partial(_wake_for, answer.execution, needs_wake), connection.alias)
     elif connection.in_atomic_block and not _added_here(connection, answer.execution):
         transaction.on_commit(partial(_add_or_find_again, request), connection.alias)
     return answer
 
 
-def _add_or_find(connection: BaseDatabaseWrapper, request: Execution) -> Enqueued:
+def _add_or_find(
+    connection: BaseDatabaseWrapper, request: Execution
+) -> tuple[Enqueued, bool | None]:
+    """The answer, and whether a wake-up is needed; None if that must be asked after the commit."""
     # In a transaction, MariaDB would keep a lock on the duplicate until its end.
     waiting = _same_waiting(request) if connection.in_atomic_block else None
     while waiting is None:
-        with sql.statements(connection).durable(connection):
-            values = sql.prepare_insert(connection, request)
-            pk = sql.statements(connection).insert(connection, values)
-        if pk is not None:
-            request.pk = pk
+        values = sql.prepare_request(connection, request)
+        accepted = sql.statements(connection).accept(connection, values)
+        if accepted is not None:
+            request.pk, needs_wake = accepted
             request._state.adding, request._state.db = False, connection.alias
-            return Enqueued(ADDED, request)
+            return Enqueued(ADDED, request), needs_wake
         # None if it has started meanwhile. A transaction of MariaDB may see an older state, unless
         # it asks for the lock.
         waiting = _same_waiting(request, lock=connection.in_atomic_block)
-    return Enqueued(_promote(waiting, request.priority), waiting)
+    with sql.statements(connection).durable(connection):
+        return Enqueued(_promote(waiting, request.priority), waiting), False
 
 
 def _added_here(connection: BaseDatabaseWrapper, execution: Execution) -> bool:
@@ -119,7 +136,7 @@ def _add_or_find_again(request: Execution) -> None:
 
 def _same_waiting(request: Execution, lock: bool = False) -> Execution | None:
     slot = sql.slot_of_waiting(request.queue, request.digest)
-    rows = Execution.objects.using(_alias()).filter(slot=slot)
+    rows = Execution.objects.filter(slot=slot)
     return (rows.select_for_update() if lock else rows).first()
 
 
@@ -133,12 +150,14 @@ def _promote(waiting: Execution, priority: int) -> Outcome:
     return DUPLICATE
 
 
-def _wake_for(execution: Execution) -> None:
+def _wake_for(execution: Execution, needed: bool | None) -> None:
     """After the commit: a wake-up, unless the queue is busy or was woken for an older request."""
     connection, now = _connection(), timezone.now()
     if execution.not_before is not None and execution.not_before > now:
         return  # the clock wakes for it when its time has come
-    if sql.statements(connection).needs_wake(connection, execution, now):
+    if needed is None:
+        needed = sql.statements(connection).needs_wake(connection, execution, now)
+    if needed:
         broker.wake(execution.queue)
 
 
@@ -151,16 +170,10 @@ def relaxed() -> AbstractContextManager[None]:
     return sql.statements(connection).relaxed(connection)
 
 
-def owner() -> str:
-    """What a run belongs to: this process, told from any other on any host at any time."""
-    pid = os.getpid()
-    return f"{conf.current().HOST}:{_boot_id()}:{pid}:{_started(pid)}"
-
-
 def claim(queue: str) -> Execution | None:
     """Start the best waiting request; None if there is none, one runs already, or it is paused."""
     connection = _connection()
-    Queue.objects.using(connection.alias).get_or_create(name=queue)
+    Queue.objects.get_or_create(name=queue)
     try:
         row = sql.statements(connection).claim(connection, _claimant(connection, queue))
     except IntegrityError:
@@ -173,14 +186,14 @@ def claimed_unawares(queue: str) -> Execution | None:
 
     To be asked only while nothing of this process runs there.
     """
-    row = Execution.objects.using(_alias()).running().filter(queue=queue, owner=owner())
+    row = Execution.objects.running().filter(queue=queue, owner=str(owners.me()))
     return row.filter(pid=None).first()
 
 
 def claim_this(request: Execution) -> Execution | None:
     """Start a request that never waited; None if the slot of its queue is taken."""
     request.state, request.started_at = State.RUNNING, timezone.now()
-    request.host, request.owner = conf.current().HOST, owner()
+    request.host, request.owner = conf.current().HOST, str(owners.me())
     try:
         with transaction.atomic(using=_alias()):
             request.save(force_insert=True)
@@ -192,10 +205,15 @@ def claim_this(request: Execution) -> Execution | None:
 def finish(execution: Execution, end: End) -> bool:
     """End a run, and queue it again if its end says so; False if it wasn't mine any more."""
     connection = _connection()
-    with transaction.atomic(using=connection.alias):
-        mine = sql.statements(connection).finish(connection, _ended(connection, execution, end))
+    end = _unless_disabled(execution, end)
+    statements = sql.statements(connection)
+    # What is queued again is a request: whoever asks for the same is told that it waits already.
+    with statements.durable(connection), transaction.atomic(using=connection.alias):
+        mine = statements.finish(connection, _ended(connection, execution, end))
         if mine and end.again_after is not None:
             _queue_again(execution, end)
+        if mine and end.recovery:
+            _queue_recovery(execution, end)
     if mine:
         _apply(execution, end)
     return mine
@@ -203,7 +221,7 @@ def finish(execution: Execution, end: End) -> bool:
 
 def finish_and_claim(execution: Execution, end: End) -> Execution | None:
     """End a run and start the best waiting request of its queue, in one transaction."""
-    if end.again_after is not None:
+    if end.queues_more:
         finish(execution, end)
         return claim(execution.queue)
     connection = _connection()
@@ -222,7 +240,7 @@ def finish_and_claim(execution: Execution, end: End) -> Execution | None:
 
 def _claimant(connection: BaseDatabaseWrapper, queue: str) -> dict[str, Any]:
     host, now = conf.current().HOST, timezone.now()
-    return sql.parameters_of_claim(connection, queue, now, host, owner())
+    return sql.parameters_of_claim(connection, queue, now, host, str(owners.me()))
 
 
 def _claimed(connection: BaseDatabaseWrapper, row: sql.Row | None) -> Execution | None:
@@ -265,6 +283,18 @@ def _apply(execution: Execution, end: End) -> None:
     execution.ended_at = timezone.now()
 
 
+def _unless_disabled(execution: Execution, end: End) -> End:
+    """The end; without another run, and saying so, if its Job accepts no request any more."""
+    if end.again_after is None or execution.job_id is None:
+        return end
+    if not Job.objects.filter(pk=execution.job_id, enabled=False).exists():
+        return end
+    why = "the Job is disabled"
+    reason = f"{end.reason.rstrip('.')}; not queued again: {why}"
+    details = {**end.details, "not_queued_again": why}
+    return replace(end, again_after=None, reason=reason, details=details)
+
+
 def _queue_again(execution: Execution, end: End) -> None:
     """The same request, at its priority and time of arrival; the one that waits already serves."""
     again = Execution.objects.get(pk=execution.pk)
@@ -272,12 +302,58 @@ def _queue_again(execution: Execution, end: End) -> None:
     again.retry_of_id, again.attempt = execution.pk, execution.attempt + 1
     again.not_before = timezone.now() + end.again_after if end.again_after else None
     again.details = {k: v for k, v in execution.details.items() if k not in DETAILS_OF_A_RUN}
+    _queue_because(execution, again, end, "queued_again_as")
+
+
+def _queue_recovery(execution: Execution, end: End) -> None:
+    """The command that mends what this end has left, before all others and without a time limit."""
+    recovery = Execution.objects.get(pk=execution.pk)
+    recovery.pk, recovery.state, recovery.source = None, State.WAITING, Source.RECOVERY
+    recovery.argv, recovery.priority = end.recovery, RECOVERY_PRIORITY
+    recovery.kill_after = timedelta(0)
+    recovery.trigger_at = recovery.not_before = recovery.retry_of = None
+    recovery.attempt, recovery.queued_at = 1, timezone.now()
+    recovery.details = {"recovers": execution.pk}
+    recovery.digest = recovery.request_digest()
+    serving = _queue_because(execution, recovery, end, "recovered_by")
+    # Somebody may have asked for the same before, at another priority and with a limit.
+    asked = Execution.objects.filter(pk=serving or 0, state=State.WAITING)
+    asked.update(priority=recovery.priority, source=recovery.source, kill_after=recovery.kill_after)
+
+
+def _queue_because(ended: Execution, request: Execution, end: End, relation: str) -> int | None:
+    """Queue what an end asks for, and note which Execution serves it: perhaps one that waits."""
     connection = _connection()
-    pk = sql.statements(connection).insert(connection, sql.prepare_insert(connection, again))
-    if serving := pk or getattr(_same_waiting(again), "pk", None):
-        end.details["queued_again_as"] = serving
-        details = {**execution.details, **end.details}
-        Execution.objects.filter(pk=execution.pk).update(details=details)
+    pk = sql.statements(connection).insert(connection, sql.prepare_request(connection, request))
+    serving: int | None = pk or getattr(_same_waiting(request), "pk", None)
+    if serving is not None:
+        end.details[relation] = serving
+        details = {**ended.details, **end.details}
+        Execution.objects.filter(pk=ended.pk).update(details=details)
+    return serving
+
+
+# Recovering
+
+
+def running() -> list[Execution]:
+    """What is running, in all queues and on all hosts."""
+    return list(Execution.objects.using(_alias()).running().defer("log_tail"))
+
+
+def adopt(execution: Execution, pid: int) -> bool:
+    """Have this process look after a run whose owner died; False if somebody was first."""
+    heir = str(owners.Owner.parse(execution.owner).heir())
+    details = {**execution.details, "adopted": execution.details.get("adopted", 0) + 1}
+    with transaction.atomic(using=_alias()):
+        row = Execution.objects.using(_alias()).filter(pk=execution.pk)
+        now = row.select_for_update().values_list("state", "owner").first()
+        if now != (State.RUNNING, execution.owner):
+            return False
+        row.update(owner=heir, pid=pid, details=details)
+    execution.owner, execution.pid, execution.details = heir, pid, details
+    log.warning("%s goes on though its worker died; looked after from here", execution.pk)
+    return True
 
 
 # Steering
@@ -313,7 +389,7 @@ def request_stop(execution: Execution, by: str) -> bool:
 def clear(queue: str, by: str) -> int:
     """Cancel all that waits in a queue; how many that were."""
     end = _cancelled(f"cleared by {by}")
-    waiting = Execution.objects.using(_alias()).filter(queue=queue_name(queue)).waiting()
+    waiting = Execution.objects.filter(queue=queue_name(queue)).waiting()
     if sql.statements(_connection()).moves_by_index:
         count = sum(_change(row, State.WAITING, **end) for row in waiting.only("pk"))
     else:
@@ -365,7 +441,7 @@ def resume(queue: str, by: str) -> bool:
 
 def _change(execution: Execution, was: State, from_priority: int = 0, /, **values: Any) -> bool:
     """Change a row if it is (still) in this state, with this priority or a worse one."""
-    row = Execution.objects.using(_alias()).filter(pk=execution.pk)
+    row = Execution.objects.filter(pk=execution.pk)
     if not sql.statements(_connection()).moves_by_index:
         return bool(row.filter(state=was, priority__gte=from_priority).update(**values))
     with transaction.atomic(using=_alias()):
@@ -445,15 +521,5 @@ def _connection() -> BaseDatabaseWrapper:
     return connection
 
 
-@cache
-def _started(pid: int) -> int:
-    """When a process started, in clock ticks after the boot: its number may be used again."""
-    return launcher.started(pid)
-
-
-@cache
-def _boot_id() -> str:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return ""
+def _in_ascii(text: str) -> str:
+    return text.encode("ascii", "backslashreplace").decode()

@@ -18,6 +18,7 @@ from .models.fields import DEFAULT_QUEUE, validate_queue_name
 
 #: As JSON writes it, but not the six characters themselves, whose backslash it doubles.
 _ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+_SOURCES = Source.values
 
 
 class NotQueued(ValueError):
@@ -76,7 +77,7 @@ def priority_number(value: object) -> int:
     """
     if isinstance(value, bool) or not isinstance(value, int) or not FIRST <= value <= LAST:
         raise NotQueued(
-            f"The priority is a number from {FIRST} (first) to {LAST} (last), not {value!r}."
+            f"The priority is a number from {FIRST} (first) to {LAST} (last), not {value!r:.80}."
         )
     return value
 
@@ -101,8 +102,8 @@ def source_name(value: object) -> str:
     Raises:
         NotQueued: it is none of :class:`jobqueue.models.Source`.
     """
-    if value not in Source.values:
-        raise NotQueued(f"The source is one of {', '.join(Source.values)}, not {value!r:.80}.")
+    if value not in _SOURCES:
+        raise NotQueued(f"The source is one of {', '.join(_SOURCES)}, not {value!r:.80}.")
     return str(value)
 
 

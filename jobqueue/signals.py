@@ -14,3 +14,5 @@ execution_started = Signal()
 execution_finished = Signal()
 #: A run takes longer than its maximum run time, and goes on. Sent once in a run.
 execution_overdue = Signal()
+#: A run was lost three times in a row: it isn't queued again, somebody should look after it.
+execution_given_up = Signal()

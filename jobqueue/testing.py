@@ -17,8 +17,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from . import owners, runs
 from . import queue as _queue
-from . import runs
 from .executor import Executor
 from .models import Execution, Job
 from .models.fields import DEFAULT_QUEUE
@@ -49,7 +49,7 @@ def drain(queue: str = DEFAULT_QUEUE, limit: int = 1000) -> list[Execution]:
             ended.append(_run(execution, executor))
     finally:
         executor.close()
-        runs.run_path().unlink(missing_ok=True)
+        owners.me().run_path.unlink(missing_ok=True)
     return ended
 
 

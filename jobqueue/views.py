@@ -8,7 +8,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import get_script_prefix
 from django.views.decorators.http import require_POST
 
-from . import actions, links
+from .admin import actions, links
 from .models import Job
 
 

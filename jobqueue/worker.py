@@ -11,13 +11,12 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from functools import cache
 from typing import Any, TypeVar
 
-from django.db import DataError, InterfaceError, OperationalError, connections
+from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, connections
 
-from . import broker, cluster, conf, queue, runs
+from . import broker, cluster, conf, leases, queue, recovery, runs
 from .clock import Clock
 from .executor import Executor
 from .models import Execution
@@ -28,6 +27,8 @@ log = logging.getLogger(__name__)
 TURN = 1.0
 #: Seconds between two tries to write down an end while the database is away.
 PAUSE = 0.5
+#: Seconds after which a cluster that stops leaves that to the next one: the run file has the end.
+LAST_TRY = 20.0
 
 _ON_LINUX = sys.platform.startswith("linux")
 
@@ -52,8 +53,6 @@ def _run_waiting(queue_name: str, turn_ends: float) -> None:
         end = runs.watch(execution, run)
         ended, execution = execution, _finish(execution, end, turn_ends)
     _announce_finished(ended)
-    with suppress(OSError):
-        runs.run_path().unlink()
 
 
 def spawned(**_: object) -> None:
@@ -62,13 +61,15 @@ def spawned(**_: object) -> None:
         log.error("Jobs run on Linux only; on %s no queue is served.", sys.platform)
     elif cluster.serves(conf.current().CLUSTER):
         cluster.hold_on()
-        _executor().prepare()
+        with suppress(OSError):  # no room for one more process; the first run will tell
+            _executor().prepare()
         Clock().start()
 
 
 def _claim(queue_name: str) -> Execution | None:
     if cluster.stopping():
         return None
+    leases.ensure()
     with queue.relaxed():
         return queue.claim(queue_name) or queue.claimed_unawares(queue_name)
 
@@ -79,8 +80,13 @@ def _finish(execution: Execution, end: queue.End, turn_ends: float) -> Execution
         store_end(queue.finish, execution, end)
         return None
     with queue.relaxed():
-        following = store_end(queue.finish_and_claim, execution, end)
+        following = store_end(_finish_and_claim, execution, end)
     return following or _persist(queue.claimed_unawares, execution.queue)
+
+
+def _finish_and_claim(execution: Execution, end: queue.End) -> Execution | None:
+    leases.ensure()
+    return queue.finish_and_claim(execution, end)
 
 
 def _is_wanted(this: str) -> bool:
@@ -110,20 +116,20 @@ def store_end(
         return _persist(finish, execution, end)
     except DataError as error:  # such as an emoji in tables of three bytes a character
         log.warning("%s: its output is stored in ASCII: %s", execution.pk, error)
-        tail, reason = _in_ascii(end.log_tail), _in_ascii(end.reason)
-        return _persist(finish, execution, replace(end, log_tail=tail, reason=reason))
-
-
-def _in_ascii(text: str) -> str:
-    return text.encode("ascii", "backslashreplace").decode()
+        return _persist(finish, execution, end.in_ascii())
 
 
 def _persist(step: Callable[..., T], *arguments: Any) -> T:
     """Do a step, again and again while the database is away."""
+    give_up_at = time.monotonic() + LAST_TRY
     while True:
         try:
             return step(*arguments)
-        except (OperationalError, InterfaceError) as error:
+        except (DataError, IntegrityError):
+            raise
+        except (DatabaseError, InterfaceError) as error:  # away, read-only, full, locked, damaged
+            if cluster.stopping() and time.monotonic() > give_up_at:
+                raise
             log.warning("the database is away, trying again: %s", error)
             connections.close_all()
             time.sleep(PAUSE)
@@ -138,7 +144,7 @@ def join() -> None:
     """Join the workers of django-q2, in the process that will become one."""
     from django_q.signals import post_spawn, pre_execute
 
-    cluster.watch()
+    cluster.watch(recovery.see_to_the_last)
     post_spawn.connect(spawned, dispatch_uid="jobqueue.spawned")
     pre_execute.connect(_take_off, dispatch_uid="jobqueue.acknowledge")
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import uuid
 from typing import Any
 
 from django.utils import timezone
 
-from jobqueue import queue, requests
-from jobqueue.models import Execution, Job, State
+from jobqueue import conf, launcher, owners, queue, requests
+from jobqueue.models import Cluster, Execution, Job, Source, State
+from jobqueue.owners import Owner
 
 _numbers = itertools.count(1)
 
@@ -42,6 +45,33 @@ def a_run(what: list[str] | Job | None = None, **over: Any) -> Execution:
     assert claimed is not None, "the queue is busy or paused"
     assert claimed.pk == waiting.pk, "another one was before it"
     return claimed
+
+
+def a_lost(**over: Any) -> Execution:
+    """A lost run on the record."""
+    values = {"state": State.LOST, "return_code": None, "reason": "Its process is gone."}
+    return an_ended(**{**values, **over})
+
+
+def a_recovery(**over: Any) -> Execution:
+    """The recovery run that waits after an engine was cut off."""
+    cut_off = a_run(["bots-engine", "-cprod", "orders"], **over)
+    queue.finish(cut_off, an_end(state=State.STOPPED, recovery=["bots-engine", "--cleanup"]))
+    return Execution.objects.get(source=Source.RECOVERY)
+
+
+def a_cluster(**over: Any) -> Cluster:
+    """A cluster that is alive: this process."""
+    now, me = timezone.now(), owners.me()
+    values = {"name": "one", "host": conf.current().HOST, "pid": me.pid, "owner": str(me)}
+    moments = {"started_at": now, "seen_at": now}
+    return Cluster.objects.create(uuid=uuid.uuid4(), **{**values, **moments, **over})
+
+
+def a_dead_owner() -> Owner:
+    """A process of this place that has ended."""
+    with subprocess.Popen(["true"]) as process:
+        return Owner(owners.here(), process.pid, launcher.started(process.pid))
 
 
 def an_end(**over: Any) -> queue.End:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
-from tests import servers
+from tests import addresses, servers
 from tests.commands import Notes
+from tests.crashes import disk
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -62,7 +63,7 @@ def redis_url() -> str:
     Others may use it too: give the cluster a name of its own, as ``tests.settings`` does.
     """
     servers.need("redis")
-    return servers.REDIS_URL
+    return addresses.REDIS_URL
 
 
 @pytest.fixture
@@ -70,6 +71,12 @@ def chromium() -> str:
     """The path of a Chromium; skips the test if there is none."""
     servers.need("chromium")
     return servers.find_browser()
+
+
+@pytest.fixture(scope="session")
+def disk_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What is laid under programs whose power can be cut; skips without a C compiler."""
+    return disk.build(tmp_path_factory.mktemp("disk"))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -10,9 +10,9 @@ import subprocess
 import sys
 from urllib.parse import urlsplit
 
-from tests import servers
+from tests import addresses, servers
 
-SERVERS = {"postgres": servers.POSTGRES_URL, "mariadb": servers.MARIADB_URL}
+SERVERS = {"postgres": addresses.POSTGRES_URL, "mariadb": addresses.MARIADB_URL}
 
 
 def main(arguments: list[str]) -> int:

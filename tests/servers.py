@@ -1,4 +1,4 @@
-"""What this machine has for the tests beside Python: database servers, Redis, a browser.
+"""What this machine has for the tests beside Python: database servers, Redis, programs.
 
 ``JOBQUEUE_TEST_REQUIRE`` names those that must not be missing, separated by spaces: a test that
 finds such a one missing fails, any other one is skipped.
@@ -6,10 +6,10 @@ finds such a one missing fails, any other one is skipped.
 
 from __future__ import annotations
 
-import getpass
 import os
 import secrets
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -21,11 +21,8 @@ import pymysql
 import pytest
 import redis
 
-POSTGRES_URL = os.environ.get(
-    "TEST_POSTGRES_URL", f"postgres://{getpass.getuser()}@127.0.0.1:5432/postgres"
-)
-MARIADB_URL = os.environ.get("TEST_MARIADB_URL", "mysql://root@127.0.0.1:3306/mysql")
-REDIS_URL = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/0")
+from tests.addresses import MARIADB_URL, POSTGRES_URL, REDIS_URL, mariadb_login
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -36,15 +33,7 @@ def connect_postgres() -> psycopg.Connection:
 
 def connect_mariadb() -> pymysql.Connection:
     """A connection to the server's own database."""
-    url = urlsplit(MARIADB_URL)
-    return pymysql.connect(
-        host=url.hostname or "127.0.0.1",
-        port=url.port or 3306,
-        user=url.username or "root",
-        password=url.password or "",
-        autocommit=True,
-        connect_timeout=5,
-    )
+    return pymysql.connect(**mariadb_login(), autocommit=True, connect_timeout=5)
 
 
 def _ask_redis() -> None:
@@ -60,11 +49,32 @@ def find_browser() -> str:
     raise OSError("none of " + ", ".join(BROWSERS) + " is installed")
 
 
+def find_compiler() -> str:
+    """The path of a C compiler that finds the C library; OSError if there is none."""
+    path = shutil.which("cc")
+    if path is None:
+        raise OSError("no cc is installed")
+    include = ["-x", "c", "-fsyntax-only", "-include", "stdlib.h", "/dev/null"]
+    done = subprocess.run([path, *include], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise OSError(f"{path} can't compile: {done.stderr.strip()}")
+    return path
+
+
+def find_systemd_analyze() -> str:
+    """The path of systemd-analyze, which needs no running systemd; OSError if there is none."""
+    if path := shutil.which("systemd-analyze"):
+        return path
+    raise OSError("systemd-analyze isn't installed")
+
+
 _PROBES: dict[str, Callable[[], object]] = {
     "postgres": lambda: connect_postgres().close(),
     "mariadb": lambda: connect_mariadb().close(),
     "redis": _ask_redis,
     "chromium": find_browser,
+    "cc": find_compiler,
+    "systemd": find_systemd_analyze,
 }
 NAMES = tuple(_PROBES)
 

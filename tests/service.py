@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -39,6 +41,35 @@ _NOT_INHERITED = {
 #: Inherited by every process of one service, so that an orphan is still known as ours.
 _MARK = "JOBQUEUE_TEST_SERVICE"
 
+#: The lines in which django-q2 tells which process does what.
+_READY = re.compile(r"(ready for work|monitoring|pushing tasks) at (\d+)$", re.MULTILINE)
+
+
+class Role(StrEnum):
+    """What a process of a service is there for."""
+
+    MAIN = "main"
+    SENTINEL = "sentinel"
+    WORKER = "worker"
+    MONITOR = "monitor"
+    PUSHER = "pusher"
+    #: A process of the cluster that has just been forked, and hasn't said what it is.
+    NEW = "new"
+    LAUNCHER = "launcher"
+    #: The job's process and all that it started.
+    JOB = "job"
+    #: Anything else that descends from it.
+    OTHER = "other"
+
+
+#: All of ``manage.py qcluster`` itself.
+CLUSTER = (Role.MAIN, Role.SENTINEL, Role.WORKER, Role.MONITOR, Role.PUSHER, Role.NEW)
+_SAYS = {
+    "ready for work": Role.WORKER,
+    "monitoring": Role.MONITOR,
+    "pushing tasks": Role.PUSHER,
+}
+
 
 @dataclass(frozen=True)
 class Process:
@@ -54,6 +85,8 @@ class Service:
     """One installation: its commands, and as a context manager its running cluster.
 
     It may be entered again after it ended. Commands work whether it runs or not.
+
+    ``under`` is a command line that comes before each of its own, such as ``unshare``'s.
     """
 
     def __init__(
@@ -62,6 +95,7 @@ class Service:
         environment: Mapping[str, str] | None = None,
         *,
         manage_py: Path = CHECKOUT / "manage.py",
+        under: Sequence[str] = (),
     ) -> None:
         self.data_dir = data_dir
         self.environment = {
@@ -71,9 +105,10 @@ class Service:
         }
         #: What the cluster printed, over all its starts.
         self.output = data_dir.with_name(f"{data_dir.name}-qcluster.out")
-        self._manage = [sys.executable, str(manage_py)]
+        self._manage = [*under, sys.executable, str(manage_py)]
         self._mark = f"{_MARK}={uuid.uuid4().hex}"
         self._main: subprocess.Popen[bytes] | None = None
+        self._mains: set[int] = set()
 
     def __enter__(self) -> Self:
         try:
@@ -128,6 +163,11 @@ class Service:
 
     def start(self) -> None:
         """Start the cluster and wait until its worker, monitor and pusher are there."""
+        self.launch()
+        wait_until(self._is_up, 60, "the cluster to come up")
+
+    def launch(self) -> None:
+        """Start the cluster, and don't wait for it."""
         if self._main is not None and self._main.poll() is None:
             raise RuntimeError("The cluster runs already.")
         self.output.parent.mkdir(parents=True, exist_ok=True)
@@ -140,7 +180,16 @@ class Service:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        wait_until(self._is_up, 60, "the cluster to come up")
+        self._mains.add(self._main.pid)
+
+    def poll(self) -> int | None:
+        """The exit code of the cluster's main process; None while it runs, or before its start."""
+        return None if self._main is None else self._main.poll()
+
+    @property
+    def has_started(self) -> bool:
+        """Whether the cluster was ever started."""
+        return self._main is not None
 
     @property
     def pid(self) -> int:
@@ -187,6 +236,52 @@ class Service:
             ours |= more
         return [process for process in everything if process.pid in ours]
 
+    def roles(self, processes: Sequence[Process] | None = None) -> dict[int, Role]:
+        """Its living processes, or these of them, and what each is.
+
+        Workers, monitors and pushers are known by django-q2's log, which the site leaves out:
+        the settings must be ``tests.crash_settings``, or others that print all of it.
+        """
+        processes = self.processes() if processes is None else processes
+        said = self._said_roles()
+        known = {process.pid: self._plain_role(process, said) for process in processes}
+        return {
+            process.pid: known[process.pid] or _role_by_parent(known.get(process.parent))
+            for process in processes
+        }
+
+    def pids(self, *roles: Role) -> list[int]:
+        """Its living processes that have one of these roles, in the order of the roles."""
+        is_now = self.roles()
+        return [pid for role in roles for pid in is_now if is_now[pid] is role]
+
+    def one(self, role: Role) -> int:
+        """Its only living process with this role; waits until there is just one."""
+        wait_until(lambda: len(self.pids(role)) == 1, 30, f"just one {role}")
+        return self.pids(role)[0]
+
+    def signal(self, number: signal.Signals, *pids: int) -> None:
+        """Send a signal to some of its processes; those that are gone meanwhile don't matter."""
+        ours = {process.pid for process in self.processes()}
+        for pid in pids:
+            if pid in ours:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, number)
+
+    def _said_roles(self) -> dict[int, Role]:
+        text = self.output.read_text(errors="replace") if self.output.exists() else ""
+        return {int(pid): _SAYS[what] for what, pid in _READY.findall(text)}
+
+    def _plain_role(self, process: Process, said: Mapping[int, Role]) -> Role | None:
+        """What is known without looking at its parent."""
+        if any(line.startswith("JOBQUEUE_EXECUTION=") for line in process.environ):
+            return Role.JOB
+        if any(word.endswith("jobqueue/launcher.py") for word in process.argv):
+            return Role.LAUNCHER
+        if process.argv[-1:] != ("qcluster",):
+            return Role.OTHER
+        return Role.MAIN if process.pid in self._mains else said.get(process.pid)
+
     def last_output(self, lines: int = 40) -> str:
         """The end of what the cluster printed, for messages."""
         text = self.output.read_text(errors="replace") if self.output.exists() else ""
@@ -201,6 +296,11 @@ class Service:
         sentinels = [process.pid for process in processes if process.parent == self._main.pid]
         # It has at least a worker, a monitor and a pusher.
         return any(parents.count(sentinel) >= 3 for sentinel in sentinels)
+
+
+def _role_by_parent(parent: Role | None) -> Role:
+    """Of a process of the cluster that said nothing: an orphan is a sentinel without its main."""
+    return Role.SENTINEL if parent in (Role.MAIN, None) else Role.NEW
 
 
 def _kill(pids: list[int] | tuple[int, ...]) -> None:

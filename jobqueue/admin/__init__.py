@@ -1,7 +1,15 @@
-"""The admin: declarations; whatever changes something is a call of :mod:`jobqueue.actions`."""
+"""The admin: declarations; whatever changes something is a call of :mod:`.actions`.
 
-from .execution import ExecutionAdmin
-from .job import JobAdmin
-from .queue import QueueAdmin
+A host may do without ``django.contrib.admin``: its own pages then use :mod:`.actions` and
+:mod:`.links` alone.
+"""
 
-__all__ = ["ExecutionAdmin", "JobAdmin", "QueueAdmin"]
+from django.apps import apps
+
+if apps.is_installed("django.contrib.admin"):
+    from .cluster import ClusterAdmin
+    from .execution import ExecutionAdmin
+    from .job import JobAdmin
+    from .queue import QueueAdmin
+
+    __all__ = ["ClusterAdmin", "ExecutionAdmin", "JobAdmin", "QueueAdmin"]

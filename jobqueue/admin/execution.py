@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from django.contrib import admin, messages
@@ -11,10 +12,10 @@ from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpRe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from .. import actions, api
-from ..models import Execution, State
+from .. import api
+from ..models import Execution, Source, State
 from ..models.execution import FIRST, LAST
-from . import display, log_file
+from . import actions, display, log_file
 from .execution_record import ExecutionRecord
 from .pages import ObjectPages, Question, is_confirmed
 
@@ -31,6 +32,23 @@ _CANCEL = Question(
     gettext_lazy("These requests will not run."),
     gettext_lazy("Cancel these requests"),
     danger=True,
+)
+
+
+_STOP_RECOVERY = replace(
+    _STOP,
+    warning=gettext_lazy(
+        "This stops a recovery run, which mends what a run that was cut off has left. It is queued "
+        "again at once, before all others; until it has run through, files may be lost if an "
+        "engine is started by hand."
+    ),
+)
+_CANCEL_RECOVERY = replace(
+    _CANCEL,
+    warning=gettext_lazy(
+        "This cancels a recovery run, which mends what a run that was cut off has left. It isn't "
+        "queued again, and files may be lost when an engine is started next."
+    ),
 )
 
 
@@ -89,13 +107,18 @@ class ExecutionAdmin(ExecutionRecord, ObjectPages[Execution]):
         """The addresses of what may be done now, such as ``stop_url``."""
         names = {State.WAITING: ("cancel", "priority"), State.RUNNING: ("stop",)}
         wanted = names.get(State(execution.state), ("again",))
+        if execution.source == Source.RECOVERY:  # it goes before all others
+            wanted = tuple(name for name in wanted if name != "priority")
         may = self.has_stop_permission if execution.is_open else self.has_run_permission
         if not may(request, execution):
             return {}
         return {f"{name}_url": self.page_url(request, execution, name) for name in wanted}
 
     def cancel_page(self, request: HttpRequest, execution: Execution) -> HttpResponse:
-        """The Cancel button."""
+        """The Cancel button; asks before a recovery run is cancelled."""
+        recovers = execution.source == Source.RECOVERY and execution.state == State.WAITING
+        if recovers and not is_confirmed(request):
+            return self.ask(request, _CANCEL_RECOVERY, [execution])
         if request.method == "POST":
             actions.cancel(request, [execution])
         return self.to_object(request, execution)
@@ -105,7 +128,8 @@ class ExecutionAdmin(ExecutionRecord, ObjectPages[Execution]):
         if is_confirmed(request):
             actions.stop(request, [execution])
         elif execution.state == State.RUNNING:
-            return self.ask(request, _STOP, [execution])
+            recovers = execution.source == Source.RECOVERY
+            return self.ask(request, _STOP_RECOVERY if recovers else _STOP, [execution])
         return self.to_object(request, execution)
 
     def priority_page(self, request: HttpRequest, execution: Execution) -> HttpResponse:
@@ -146,7 +170,9 @@ class ExecutionAdmin(ExecutionRecord, ObjectPages[Execution]):
     def cancel(self, request: HttpRequest, queryset: QuerySet[Execution]) -> HttpResponse | None:
         """Take waiting ones off their queues."""
         if not is_confirmed(request):
-            return self._ask_for(request, _CANCEL, queryset, "cancel", State.WAITING)
+            return self._ask_for(
+                request, _CANCEL, _CANCEL_RECOVERY, queryset, "cancel", State.WAITING
+            )
         actions.cancel(request, self._allowed(request, queryset, State.WAITING))
         return None
 
@@ -154,7 +180,7 @@ class ExecutionAdmin(ExecutionRecord, ObjectPages[Execution]):
     def stop(self, request: HttpRequest, queryset: QuerySet[Execution]) -> HttpResponse | None:
         """End running ones."""
         if not is_confirmed(request):
-            return self._ask_for(request, _STOP, queryset, "stop", State.RUNNING)
+            return self._ask_for(request, _STOP, _STOP_RECOVERY, queryset, "stop", State.RUNNING)
         actions.stop(request, self._allowed(request, queryset, State.RUNNING))
         return None
 
@@ -170,6 +196,7 @@ class ExecutionAdmin(ExecutionRecord, ObjectPages[Execution]):
         self,
         request: HttpRequest,
         question: Question,
+        of_recovery: Question,
         queryset: QuerySet[Execution],
         action: str,
         state: State,
@@ -178,6 +205,8 @@ class ExecutionAdmin(ExecutionRecord, ObjectPages[Execution]):
         if not fitting.exists():
             messages.warning(request, _("None of them is %s.") % state.label)
             return None
+        if fitting.filter(source=Source.RECOVERY).exists():
+            question = of_recovery
         return self.ask_for_all(request, question, fitting, action)
 
     def _allowed(

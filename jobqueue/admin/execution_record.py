@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
@@ -13,10 +14,9 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from .. import actions, links
 from ..commandline import printable
 from ..models import Execution
-from . import command_preview, display
+from . import actions, command_preview, display, links, notes
 from .filters import QueueFilter
 from .search import CommandSearch
 
@@ -33,8 +33,9 @@ _OPTIONAL = {
     "shown_environment": "environment",
     "env_names": "env",
     "process": "host",
-    "notes": "details",
 }
+#: Characters of a reason that a list has room for.
+REASON = 90
 _NOTHING: tuple[object, ...] = (None, "", {})
 
 
@@ -91,7 +92,8 @@ class ExecutionRecord(CommandSearch, _Base):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Execution]:
         """Without what only the page of one shows."""
-        return super().get_queryset(request).defer("log_tail", "env", "details")
+        executions = super().get_queryset(request).defer("log_tail", "env", "details")
+        return notes.with_notes(executions)
 
     def get_fieldsets(self, request: HttpRequest, obj: Execution | None = None) -> Any:
         """What there is to say; the values of variables for those who may change the Job."""
@@ -99,6 +101,8 @@ class ExecutionRecord(CommandSearch, _Base):
         if obj is None:
             return fieldsets
         empty = {name for name, field in _OPTIONAL.items() if getattr(obj, field) in _NOTHING}
+        if not any(notes.of_run(obj.details)):
+            empty.add("notes")
         full = actions.may(request.user, "change_job", obj.job)
         instead = {"env_names": "env_values"} if full else {}
         return [
@@ -120,7 +124,10 @@ class ExecutionRecord(CommandSearch, _Base):
     @admin.display(description=gettext_lazy("Job or command"), ordering="job_name")
     def what(self, execution: Execution) -> str:
         what = display.short(execution.label)
-        return display.two_lines(what, display.short(execution.reason, 90))
+        reason = display.short(execution.reason, REASON)
+        noted = notes.in_list(execution, self._link, told=execution.reason[:REASON])
+        noted_line = format_html_join("; ", "{}", ((note,) for note in noted))
+        return display.two_lines(display.two_lines(what, reason), noted_line)
 
     @admin.display(description=gettext_lazy("started"), ordering="started_at")
     def started(self, execution: Execution) -> str:
@@ -222,7 +229,10 @@ class ExecutionRecord(CommandSearch, _Base):
         if isinstance(again_of := execution.details.get("again_of"), int):
             shown.append(format_html(_("{} run again"), self._link(again_of)))
         retries = execution.retries.order_by("pk").values_list("pk", flat=True)[:20]
-        shown += [format_html(_("queued again as {}"), self._link(pk)) for pk in retries]
+        told = execution.details.get("queued_again_as")
+        others = [pk for pk in retries if pk != told]
+        shown += [format_html(_("queued again as {}"), self._link(pk)) for pk in others]
+        shown += notes.relations(execution.details, self._link)
         return format_html_join("; ", "{}", ((text,) for text in shown))
 
     @admin.display(description=gettext_lazy("limits"))
@@ -230,6 +240,7 @@ class ExecutionRecord(CommandSearch, _Base):
         shown = [
             _("alert after %s") % execution.max_runtime if execution.max_runtime else "",
             _("ended after %s") % execution.kill_after if execution.kill_after else "",
+            _("never ended by one") if execution.kill_after == timedelta(0) else "",
             "" if execution.rerun_if_lost else _("not run again if lost"),
         ]
         return "; ".join(filter(None, shown)) or _("the site's")
@@ -243,11 +254,4 @@ class ExecutionRecord(CommandSearch, _Base):
 
     @admin.display(description=gettext_lazy("notes"))
     def notes(self, execution: Execution) -> str:
-        texts = {
-            "overdue": _("It ran longer than its limit, and an alert said so."),
-            "leftovers": _("It left processes behind, which were ended."),
-            "log_cut": _("Its log reached the size limit; the middle is left out."),
-        }
-        shown = [text for name, text in texts.items() if name in execution.details]
-        shown.append(printable(str(execution.details.get("note", ""))))
-        return " ".join(filter(None, shown)) or display.EMPTY
+        return " ".join(notes.of_run(execution.details))

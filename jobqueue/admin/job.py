@@ -15,10 +15,9 @@ from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from .. import actions, links
 from ..commandline import printable
 from ..models import Execution, Job
-from . import command_preview, display
+from . import actions, command_preview, display, links
 from .job_form import JobForm
 from .pages import ObjectPages
 from .search import CommandSearch

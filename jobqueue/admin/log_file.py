@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from .. import conf, output, runs
+from .. import conf, output
 from ..models import Execution
 
 
@@ -16,7 +16,7 @@ def of(execution: Execution) -> Path | None:
     """
     directory = conf.current().log_dir.resolve()
     named = [Path(execution.log_path)] if execution.log_path else []
-    for path in (runs.log_path(execution.pk), *named):
+    for path in (conf.current().log_path(execution.pk), *named):
         try:
             real = path.resolve()
             if real.is_relative_to(directory) and real.is_file() and os.access(real, os.R_OK):

@@ -18,7 +18,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.functional import Promise
 
-from .. import links
+from . import links
 
 M = TypeVar("M", bound=Model)
 
@@ -36,6 +36,8 @@ class Question:
     button: Promise
     #: Whether it takes something away.
     danger: bool = False
+    #: What else comes of it, where that isn't to be expected.
+    warning: Promise | str = ""
 
 
 if TYPE_CHECKING:

@@ -15,10 +15,9 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from .. import actions, links
 from ..commandline import printable
 from ..models import Execution, Queue
-from . import display
+from . import actions, display, links
 from .pages import ObjectPages, Question, is_confirmed
 
 _PAUSE = Question(
@@ -100,12 +99,20 @@ class QueueAdmin(ObjectPages[Queue]):
             waiting_count=Coalesce(Subquery(waiting), Value(0)),
         )
 
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The list, below a word on it when no cluster serves them."""
+        context = {**(extra_context or {}), "no_cluster": actions.no_cluster()}
+        return super().changelist_view(request, context)
+
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
         """The page, with the buttons for those who may."""
         queue: Queue = kwargs["obj"]
         context |= {"title": _("Queue %s") % queue.name, "subtitle": None}
+        context["no_cluster"] = actions.no_cluster()
         if self.has_control_permission(request, queue):
             name = "resume" if queue.is_paused(timezone.now()) else "pause"
             context[f"{name}_url"] = self.page_url(request, queue, name)

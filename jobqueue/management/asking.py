@@ -25,10 +25,11 @@ def priority(text: str) -> int:
     return priority_number(int(text) if re.fullmatch(r"\s*-?[0-9]{1,9}\s*", text) else text)
 
 
-def tell(answer: Enqueued, say: Callable[[str], None]) -> int:
+def tell(answer: Enqueued, say: Callable[[str], None], *, with_place: bool = True) -> int:
     """Say in a line what came of a request; its exit code."""
     execution = answer.execution
-    pk, priority, where = execution.pk, execution.priority, _where(execution)
+    pk, priority = execution.pk, execution.priority
+    where = (_place(execution) if with_place else "") + f"queue {execution.queue}"
     if answer.outcome is ADDED:
         say(f"Added: execution {pk}, priority {priority}, {where}.")
     elif answer.outcome is PROMOTED:
@@ -48,9 +49,9 @@ def warn(queue: str, console: Console) -> None:
         pass  # what was asked for is queued: nothing that only informs may look like a failure
 
 
-def _where(execution: Execution) -> str:
+def _place(execution: Execution) -> str:
     try:
         place = situation.place(execution)
     except DatabaseError:
         place = None
-    return (f"place {place} in " if place else "") + f"queue {execution.queue}"
+    return f"place {place} in " if place else ""

@@ -11,10 +11,11 @@ import os
 import re
 import sys
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
+from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import (
     BaseCommand,
@@ -23,7 +24,7 @@ from django.core.management.base import (
     DjangoHelpFormatter,
     handle_default_options,
 )
-from django.db import Error, connections
+from django.db import Error, connections, router
 
 from ..commandline import printable
 from .console import Console, silence
@@ -122,6 +123,20 @@ def subcommand(parsers: Any, name: str, about: str, examples: str = "") -> Comma
     return parser
 
 
+def whole_number(first: int, last: int) -> Callable[[str], int]:
+    """The type of an option that takes a number in these bounds."""
+
+    def read(text: str) -> int:
+        number = int(text) if re.fullmatch(r"\s*-?[0-9]{1,18}\s*", text) else None
+        if number is None or not first <= number <= last:
+            raise argparse.ArgumentTypeError(
+                f"it takes a number from {first} to {last}, not {text!r:.80}."
+            )
+        return number
+
+    return read
+
+
 @contextmanager
 def one_line(beginning: str = "") -> Iterator[None]:
     """Turn what can go wrong into a CommandError of one line, with this beginning."""
@@ -139,6 +154,13 @@ def one_line(beginning: str = "") -> Iterator[None]:
 def refuse(text: str, returncode: int = 1) -> NoReturn:
     """End the command with this line on stderr."""
     raise CommandError(text, returncode=returncode)
+
+
+def lacks_tables(error: Error) -> bool:
+    """Whether the database says that it has no such table or column."""
+    cause = error.__cause__ or error
+    codes = {getattr(cause, "sqlstate", None), *cause.args[:1]}
+    return bool(codes & _NO_SUCH_TABLE_CODES) or _NO_SUCH_TABLE.search(str(error)) is not None
 
 
 def login_name() -> str:
@@ -182,11 +204,18 @@ def _line(text: str) -> str:
 
 
 def _about_database(error: Error) -> str:
-    cause = error.__cause__ or error
-    code = getattr(cause, "sqlstate", None) or next(iter(cause.args), None)
-    if code in _NO_SUCH_TABLE_CODES or _NO_SUCH_TABLE.search(str(error)):
+    if lacks_tables(error):
         return f"The database lacks tables of the queue: run `manage.py migrate`. ({error})"
-    return f"The database can't be used: {error}"
+    return f"The database{_file()} can't be used: {error}"
+
+
+def _file() -> str:
+    """Of the database, if it's one: which one is meant is half of what is wrong with it."""
+    if not apps.ready:
+        return ""
+    connection = connections[router.db_for_write(apps.get_model("jobqueue.Execution"))]
+    is_file = connection.vendor == "sqlite"
+    return f" {connection.settings_dict['NAME']}" if is_file else ""
 
 
 def _print_anything() -> None:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from django.db import DatabaseError, connections
 from django.utils import timezone
 
-from .. import api, output, queue, runs, worker
+from .. import api, conf, leases, output, owners, queue, runs, worker
 from ..executor import Run
 from ..models import Execution, State
 from . import situation
@@ -38,7 +38,7 @@ def run(request: Execution, console: Console) -> int:
     if (row := situation.paused(request.queue, timezone.now())) is not None:
         words = situation.pause_in_words(row, timezone.now())
         refuse(f"Not run: queue {row.name} is {words}. `queue resume -q {row.name}` ends that.")
-    with _wish_to_stop() as stop_wanted:
+    with _wish_to_stop() as stop_wanted, leases.kept():
         execution = queue.claim_this(request)
         if execution is None:
             refuse(_busy(request.queue), SLOT_TAKEN)
@@ -60,7 +60,7 @@ def _run(execution: Execution, console: Console, stop_wanted: threading.Event) -
         worker.store_end(queue.finish, execution, end)
     finally:
         executor.close()
-    runs.run_path().unlink(missing_ok=True)
+    owners.me().run_path.unlink(missing_ok=True)
     runs.announce_finished(execution)
     queue.wake_if_ready(execution.queue)
 
@@ -111,7 +111,7 @@ def _accompany(
     stop_wanted: threading.Event,
     ended: threading.Event,
 ) -> None:
-    log = output.follow(runs.log_path(execution.pk))
+    log = output.follow(conf.current().log_path(execution.pk))
     asked = False
     while not ended.wait(LOOK):
         _show(log.read(), console)
@@ -131,6 +131,7 @@ def _show(text: str, console: Console) -> None:
 
 
 def _stop(execution: Execution, run: Run | None) -> None:
+    execution.stop_requested_by = login_name()
     try:
         api.request_stop(execution, login_name())
     except DatabaseError:

@@ -159,11 +159,14 @@ def waiting_for(pk: int) -> str:
     words = f"Waiting for execution {pk} in queue {execution.queue}: "
     if execution.not_before is not None and execution.not_before > now:
         return f"{words}not before {situation.clock(execution.not_before, now)}."
+    # In this order, since what has a place now can't be what ran before.
+    running, place = situation.running(execution.queue), situation.place(execution)
+    if place is None:
+        return f"{words}it doesn't wait any more."
     for obstacle in situation.obstacles(execution.queue):
         return words + obstacle
-    place = situation.place(execution) or 1
     words += f"place {place}"
-    if (running := situation.running(execution.queue)) is not None:
+    if running is not None:
         words += f", behind {situation.running_in_words(running, now)}"
     return f"{words}."
 

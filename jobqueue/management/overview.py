@@ -1,17 +1,19 @@
-"""``queue status``: for each queue, what runs, what waits and who paused it."""
+"""``queue status``: for each queue, what runs, waits and was lost; and who serves them."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
 from ..commandline import printable
-from ..models import Execution
+from ..models import Cluster, Execution
 from ..models.execution import ExecutionQuerySet
 from . import json_rows, situation
-from .console import Cell, Console, ago, lasting
+from .console import Cell, Console, ago
 
 #: So many waiting ones are listed for people; JSON has them all.
 SHOWN = 10
+#: So many of the runs that were lost lately.
+LOST_SHOWN = 5
 _COLUMNS = (
     "id",
     "priority",
@@ -26,7 +28,7 @@ _COLUMNS = (
 
 def as_rows(names: list[str], now: datetime) -> list[json_rows.Row]:
     """An object for each queue, as ``--json`` prints it."""
-    clusters = json_rows.clusters(situation.alive_clusters())
+    clusters = json_rows.clusters(Cluster.objects.living())
     return [{**_as_row(name, now), "clusters": clusters} for name in names]
 
 
@@ -34,11 +36,11 @@ def show(names: list[str], now: datetime, console: Console) -> None:
     """A paragraph for each queue, and the clusters."""
     for name in names:
         _show_queue(name, now, console)
-    clusters = situation.alive_clusters()
+    clusters = list(Cluster.objects.with_silence())
     for cluster in clusters:
-        what = f"{printable(cluster.name)} on {printable(cluster.host)}, process {cluster.pid}"
-        console.say(f"Cluster {what}, running for {lasting(now - cluster.started_at)}.")
-    if not clusters:
+        colour = "" if cluster.is_alive else "red"
+        console.say(situation.cluster_in_words(cluster, now), colour)
+    if not any(cluster.is_alive for cluster in clusters):
         console.say(situation.NO_CLUSTER, "yellow")
 
 
@@ -71,7 +73,20 @@ def _show_queue(name: str, now: datetime, console: Console) -> None:
         console.table([titles, *(_cells(execution, now) for execution in listed)], indent="  ")
         if waiting > len(listed):
             console.say(f"  … and {waiting - len(listed)} more")
+    _show_lost(name, now, console)
     console.say()
+
+
+def _show_lost(name: str, now: datetime, console: Console) -> None:
+    lost = situation.lost_lately(name, now)
+    listed = list(lost.defer("log_tail")[:LOST_SHOWN])
+    if listed:
+        console.say("  Lost in the last 24 hours:", "red")
+    for execution in listed:
+        when = situation.clock(execution.ended_at or now, now)
+        console.say(f"    {when}  {situation.lost_in_words(execution, now)}")
+    if len(listed) == LOST_SHOWN and (more := lost.count() - LOST_SHOWN):
+        console.say(f"    … and {more} more; `queue list --state lost` has them")
 
 
 def _waits(count: int) -> str:

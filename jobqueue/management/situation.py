@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db.models import Q
 from django.utils import timezone
 
-from .. import conf
 from ..commandline import printable
-from ..models import Cluster, Execution, Job, Queue
+from ..models import Cluster, Execution, Job, Queue, Source, State
 from ..models.execution import ExecutionQuerySet
 from ..models.fields import DEFAULT_QUEUE
 from .console import ago, lasting
 
 NO_CLUSTER = "No cluster runs: nothing will start. Start one with `manage.py qcluster`."
+#: For so long a lost run is told of.
+LATELY = timedelta(hours=24)
 
 
 def queue_names() -> list[str]:
@@ -25,13 +25,6 @@ def queue_names() -> list[str]:
     names.update(Execution.objects.open().order_by().values_list("queue", flat=True).distinct())
     names.update(Job.objects.order_by().values_list("queue", flat=True).distinct())
     return sorted(names)
-
-
-def alive_clusters() -> list[Cluster]:
-    """Those heard of lately, and on this host only if their process is there."""
-    here = conf.current().HOST
-    alive = Cluster.objects.alive()
-    return [cluster for cluster in alive if cluster.host != here or _exists(cluster.pid)]
 
 
 def paused(queue: str, now: datetime) -> Queue | None:
@@ -56,6 +49,12 @@ def delayed_in_order(queue: str, now: datetime) -> ExecutionQuerySet:
     return rows.waiting().order_by("not_before", "priority", "queued_at", "id")
 
 
+def lost_lately(queue: str, now: datetime) -> ExecutionQuerySet:
+    """Runs that were lost within :data:`LATELY`, the last one first."""
+    rows: ExecutionQuerySet = Execution.objects.filter(queue=queue, state=State.LOST)
+    return rows.filter(ended_at__gt=now - LATELY).order_by("-ended_at", "-id")
+
+
 def place(execution: Execution) -> int | None:
     """Its place among those that may start, from 1; None if it doesn't wait (any more)."""
     row = Execution.objects.filter(pk=execution.pk).waiting()
@@ -73,7 +72,7 @@ def obstacles(queue: str) -> Iterator[str]:
     now = timezone.now()
     if (row := paused(queue, now)) is not None:
         yield f"Queue {queue} is {pause_in_words(row, now)}."
-    if not alive_clusters():
+    if not Cluster.objects.living():
         yield NO_CLUSTER
 
 
@@ -93,24 +92,51 @@ def clock(moment: datetime, now: datetime) -> str:
 
 
 def running_in_words(execution: Execution, now: datetime) -> str:
-    """``execution 12 (Nightly report), running for 3 min``."""
+    """``execution 12 (Nightly report), running for 3 min``, and what happened to its worker."""
+    words = f"{_named(execution, now)}, running for {lasting(execution.elapsed(now))}"
+    times = execution.details.get("adopted", 0)
+    if not isinstance(times, int) or not times:
+        return words
+    often = f" (taken over {times} times)" if times > 1 else ""
+    return f"{words}; its worker died: it goes on and is looked after{often}"
+
+
+def lost_in_words(execution: Execution, now: datetime) -> str:
+    """``execution 12 (Nightly report): Nothing was heard of edi-2. Queued again as 13.``"""
+    said = execution.details
+    again, recovery = said.get("queued_again_as"), said.get("recovered_by")
+    parts = [printable(execution.reason).rstrip(".")]
+    if again:
+        parts.append(f"Queued again as {again}")
+    elif not recovery and "not_queued_again" not in said:
+        parts.append("Not queued again")
+    if recovery:
+        parts.append(f"Recovery run: {recovery}")
+    return f"{_named(execution, now)}: {'. '.join(parts)}."
+
+
+def cluster_in_words(cluster: Cluster, now: datetime) -> str:
+    """That it runs, or that it doesn't and how that is known; of one with its ``silence``."""
+    who = f"Cluster {printable(cluster.name)} on {printable(cluster.host)}"
+    if cluster.is_alive:
+        running_for = lasting(now - cluster.started_at)
+        return f"{who}, process {cluster.pid}, running for {running_for}."
+    if cluster.is_gone:
+        return f"{who} is dead: its process {cluster.pid} is gone."
+    silence = lasting(cluster.__dict__["silence"])
+    return f"{who} has been silent for {silence}: dead, or cut off from the database."
+
+
+def _named(execution: Execution, now: datetime) -> str:
     what = label(execution, now)
     shown = what if len(what) <= 60 else what[:59] + "…"
-    return f"execution {execution.pk} ({shown}), running for {lasting(execution.elapsed(now))}"
+    return f"execution {execution.pk} ({shown})"
 
 
 def label(execution: Execution, now: datetime) -> str:
     """The Job or the command, and the moment that it is for, if the asker named one."""
+    if execution.source == Source.RECOVERY:
+        return f"recovery run: {printable(execution.command)}"
     name = printable(execution.label)
     at = execution.trigger_at
     return name if at is None else f"{name} for {clock(at, now)}"
-
-
-def _exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        pass  # it is another user's
-    return True

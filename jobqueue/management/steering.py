@@ -10,24 +10,35 @@ from django.utils import timezone
 
 from .. import api
 from ..commandline import printable
-from ..models import Execution, State
+from ..models import Execution, Source, State
 from .base import login_name, refuse
 from .console import Console
 
 #: Seconds for which `stop` waits: a job gets ten between SIGTERM and SIGKILL.
 PATIENCE, LOOK = 15.0, 0.2
-_LONGEST = timedelta(days=36500)
+#: What becomes of a recovery run, and of the files that it's there for.
+_IF_STOPPED = (
+    "stopped, it is queued again at once, and until it has run through, files may be lost if an "
+    "engine is started by hand"
+)
+_IF_CANCELLED = (
+    "cancelled, it isn't queued again, and files may be lost when an engine is started next"
+)
+#: What `prune` keeps at most.
+MOST_DAYS = 36500
 
 
-def cancel(ids: Sequence[str], console: Console) -> int:
+def cancel(ids: Sequence[str], console: Console, force: bool) -> int:
     """Take waiting ones off their queues; 1 if that couldn't be done with all."""
-    done = [_cancel(execution, console) for execution in _find(ids, console)]
+    found = (e for e in _find(ids, console) if force or _may_end(e, State.WAITING, console))
+    done = [_cancel(execution, console) for execution in found]
     return _code(done, ids)
 
 
-def stop(ids: Sequence[str], console: Console, wait: bool) -> int:
+def stop(ids: Sequence[str], console: Console, wait: bool, force: bool) -> int:
     """Have running ones stopped, and see to their end; 1 if that couldn't be done with all."""
-    asked = [e for e in _find(ids, console) if _ask_to_stop(e, console)]
+    found = (e for e in _find(ids, console) if force or _may_end(e, State.RUNNING, console))
+    asked = [e for e in found if _ask_to_stop(e, console)]
     done = [_see_to_end(e, console) for e in asked] if wait else [True for _ in asked]
     return _code(done, ids)
 
@@ -39,7 +50,9 @@ def set_priority(typed_id: str, priority: int, console: Console) -> int:
         return api.set_priority(execution, priority, login_name())
 
     for execution in _find([typed_id], console):
-        if _change(execution, change, State.WAITING, console):
+        if execution.source == Source.RECOVERY and execution.state == State.WAITING:
+            console.note(f"Execution {execution.pk} is a recovery run: it goes before all others.")
+        elif _change(execution, change, State.WAITING, console):
             console.say(f"Execution {execution.pk} has priority {priority} now.")
             return 0
     return 1
@@ -69,6 +82,15 @@ def _find(ids: Sequence[str], console: Console) -> Iterator[Execution]:
             console.note(f"There is no execution {printable(typed)}.")
         else:
             yield execution
+
+
+def _may_end(execution: Execution, state: State, console: Console) -> bool:
+    """Whether it can be ended without another word: a recovery run in this state can't."""
+    if execution.source != Source.RECOVERY or execution.state != state:
+        return True
+    then = _IF_STOPPED if state == State.RUNNING else _IF_CANCELLED
+    console.note(f"Execution {execution.pk} is a recovery run: {then}. --force does it.")
+    return False
 
 
 def _cancel(execution: Execution, console: Console) -> bool:
@@ -134,6 +156,6 @@ def _code(done: Sequence[bool], ids: Sequence[str]) -> int:
 
 
 def _days_ago(days: int) -> datetime:
-    if not 0 <= days <= _LONGEST.days:
-        refuse(f"--days takes 0 to {_LONGEST.days}, not {days}.")
+    if not 0 <= days <= MOST_DAYS:
+        refuse(f"JOBQUEUE['KEEP_DAYS'] takes 0 to {MOST_DAYS}, not {days}.")
     return timezone.now() - timedelta(days=days)

@@ -3,6 +3,7 @@
 from .cluster import Cluster
 from .execution import Execution, Source, State
 from .job import Codes, Job
+from .lease import Lease
 from .queue import Queue
 
-__all__ = ["Cluster", "Codes", "Execution", "Job", "Queue", "Source", "State"]
+__all__ = ["Cluster", "Codes", "Execution", "Job", "Lease", "Queue", "Source", "State"]

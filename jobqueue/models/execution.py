@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from .. import commandline
 from .fields import DEFAULT_QUEUE, validate_argv, validate_env, validate_queue_name
 from .job import Codes, Job
+from .primary import PrimaryManager
 
 FIRST, LAST, DEFAULT_PRIORITY = 1, 9, 5
 #: Before every request: only for recovery runs of an engine that was killed.
@@ -168,9 +169,10 @@ class Execution(models.Model):
         db_persist=True,
     )
 
-    objects = ExecutionQuerySet.as_manager()
+    objects = PrimaryManager.from_queryset(ExecutionQuerySet)()
 
     class Meta:
+        base_manager_name = "objects"
         verbose_name = _("execution")
         verbose_name_plural = _("executions")
         ordering = ("-id",)

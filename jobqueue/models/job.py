@@ -16,6 +16,7 @@ from .fields import (
     validate_not_negative,
     validate_queue_name,
 )
+from .primary import PrimaryManager
 
 
 class Codes(models.TextChoices):
@@ -88,7 +89,10 @@ class Job(models.Model):
         help_text=_("Queue it again when a run vanished with the machine or was killed."),
     )
 
+    objects = PrimaryManager()
+
     class Meta:
+        base_manager_name = "objects"
         verbose_name = _("Job")
         verbose_name_plural = _("Jobs")
         ordering = ("name",)

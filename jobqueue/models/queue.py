@@ -8,6 +8,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from .fields import validate_queue_name
+from .primary import PrimaryManager
 
 
 class QueueQuerySet(models.QuerySet["Queue"]):
@@ -27,9 +28,10 @@ class Queue(models.Model):
     paused_by = models.CharField(_("paused by"), max_length=254, blank=True)
     pause_reason = models.TextField(_("reason"), blank=True)
 
-    objects = QueueQuerySet.as_manager()
+    objects = PrimaryManager.from_queryset(QueueQuerySet)()
 
     class Meta:
+        base_manager_name = "objects"
         verbose_name = _("queue")
         verbose_name_plural = _("queues")
         ordering = ("name",)

@@ -8,7 +8,8 @@ from django import template
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 
-from .. import actions, commandline, links
+from .. import commandline
+from ..admin import actions, links
 from ..models import Job
 
 register = template.Library()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -166,6 +167,60 @@ def test_a_stopped_engine_ends_at_once_and_its_file_is_not_lost(
     assert stopped["reason"]
 
 
+def test_bots_alone_loses_the_file_of_an_engine_that_was_killed(bots: RealBots) -> None:
+    """What the queue has to make good; should Bots mend it, the recovery run can go."""
+    lost = bots.send("slow")
+    killed = kill_in_the_middle(bots)
+    bots.hold(0)
+    for route in ("copy", "slow"):
+        subprocess.run(bots.new(route), stderr=subprocess.DEVNULL, check=False)
+
+    assert killed == -signal.SIGKILL
+    assert not lost.exists()
+
+
+@pytest.mark.parametrize("victim", ["engine", "recovery", "everything"])
+def test_the_file_of_an_engine_that_was_killed_is_delivered(
+    bots: RealBots, service: Service, victim: str
+) -> None:
+    create_job(service, "Slow", bots.new("slow"))
+    create_job(service, "Copy", bots.new("copy"))
+    interrupted, later = bots.send("slow"), bots.send("copy")
+    bots.hold(FOR_EVER)
+
+    with service:
+        service.manage("jobs", "run", "Slow", check=True)
+        engine = wait_until(bots.held, PATIENCE, "the engine to be in the middle of its run")
+        service.manage("jobs", "run", "-p1", "Copy", check=True)
+        if victim == "everything":
+            service.kill()
+            bots.hold(0)
+            service.start()
+        elif victim == "recovery":
+            bots.hold(FOR_EVER)
+            service.kill(engine)
+            recovery = wait_until(bots.held, PATIENCE, "the recovery run to be in its middle")
+            bots.hold(0)
+            service.kill(recovery)
+        else:
+            bots.hold(0)
+            service.kill(engine)
+        wait_until(interrupted.exists, PATIENCE, "the file of the killed run to come out")
+        wait_until(later.exists, PATIENCE, "the other route's file to come out")
+        rows = wait_until(
+            lambda: all_ended(service.json("queue", "list")), PATIENCE, "all runs to have ended"
+        )
+
+    rows.sort(key=lambda row: row["started_at"])
+    killed, *following = rows
+    assert killed["state"] == ("lost" if victim == "everything" else "failed")
+    recoveries = [row for row in rows if row["source"] == "recovery"]
+    assert [row["argv"] for row in recoveries] == [bots.engine("--cleanup")] * len(recoveries)
+    assert len(recoveries) == (2 if victim == "recovery" else 1)
+    assert following[: len(recoveries)] == recoveries  # ahead of the one with priority 1
+    assert recoveries[-1]["state"] == "succeeded"
+
+
 def test_asking_fifty_times_at_once_leaves_one_waiting_run(
     bots: RealBots, service: Service
 ) -> None:
@@ -186,6 +241,15 @@ def test_asking_fifty_times_at_once_leaves_one_waiting_run(
     assert codes == {0: 1, 4: 49}
     assert len(status["waiting"]) == 1
     assert [row["state"] for row in rows] == ["succeeded", "succeeded"]
+
+
+def kill_in_the_middle(bots: RealBots) -> int:
+    """An engine without the queue, killed once it has its files; its return code."""
+    bots.hold(FOR_EVER)
+    with subprocess.Popen(bots.new("slow"), stderr=subprocess.DEVNULL) as engine:
+        wait_until(bots.held, PATIENCE, "the engine to be in the middle of its run")
+        engine.kill()
+        return engine.wait()
 
 
 @contextmanager

@@ -212,7 +212,8 @@ class TestButtons:
         page.get_by_role("button", name="Pause").click()
         expect(page.locator(".field-reason")).to_contain_text("<b>moving</b>")
         page.get_by_role("button", name="Resume").click()
-        expect(page.locator(".messagelist")).to_contain_text("goes on")
+        expect(page.locator(".messagelist .success")).to_contain_text("goes on")
+        expect(page.locator(".messagelist .warning")).to_contain_text("No cluster runs")
 
     def test_cancel_several(self, admin: Admin) -> None:
         a_waiting()

@@ -13,9 +13,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
-from jobqueue import queue, runs
+from jobqueue import conf, queue
 from jobqueue.models import Execution, State
-from tests.builders import a_job, a_run, a_waiting, an_end, an_ended
+from tests.builders import a_job, a_lost, a_recovery, a_run, a_waiting, an_end, an_ended
 from tests.users import a_client, noted, told
 
 pytestmark = pytest.mark.django_db
@@ -160,6 +160,94 @@ class TestRecord:
         assert "by anna" in shown(run)
 
 
+class TestRecovered:
+    """What became of runs that lost their worker, their host or their engine."""
+
+    def both(self, execution: Execution) -> list[str]:
+        client = a_client("view_execution")
+        return [client.get(LIST).text, client.get(page(execution)).text]
+
+    def test_an_adopted_one(self) -> None:
+        run = a_run()
+        Execution.objects.filter(pk=run.pk).update(details={"adopted": 1})
+        in_list, on_page = self.both(run)
+        assert "its worker died, another one took over" in in_list
+        assert "Its worker died; another one took it over." in on_page
+        queue.finish(Execution.objects.get(pk=run.pk), an_end())
+        in_list, on_page = self.both(run)
+        assert "its worker died" not in in_list
+        assert "Its worker died" in on_page
+
+    def test_a_recovery_run_and_the_one_that_it_is_for(self) -> None:
+        recovery = a_recovery()
+        engine = Execution.objects.get(details__recovered_by=recovery.pk)
+        for text in self.both(recovery):
+            assert f'recovery run after <a href="{page(engine)}">#{engine.pk}</a>' in text
+        for text in self.both(engine):
+            assert f'recovery run: <a href="{page(recovery)}">#{recovery.pk}</a>' in text
+
+    def test_one_that_is_queued_again(self) -> None:
+        other = a_waiting()
+        lost = a_lost(details={"queued_again_as": other.pk})
+        for text in self.both(lost):
+            assert text.count(f'queued again as <a href="{page(other)}">#{other.pk}</a>') == 1
+
+    def test_one_that_is_given_up(self) -> None:
+        lost = a_lost(details={"not_queued_again": "it was lost 3 times in a row"})
+        for text in self.both(lost):
+            assert "not queued again: it was lost 3 times in a row" in text
+        Execution.objects.update(reason="Gone. Not queued again: it was lost 3 times in a row.")
+        assert self.both(lost)[0].count("3 times in a row") == 1
+
+    @pytest.mark.database
+    def test_what_askers_put_there(self) -> None:
+        bad = "<script>alert(1)</script>"
+        names = ("adopted", "recovers", "recovered_by", "queued_again_as", "not_queued_again")
+        for value in (bad, [bad], {bad: bad}, True, None, 1.5, "12"):
+            run = an_ended(
+                state="running" if value == bad else "lost", details=dict.fromkeys(names, value)
+            )
+            assert all(bad not in text for text in self.both(run))
+
+
+class TestEndOfARecoveryRun:
+    @pytest.fixture
+    def client(self) -> Client:
+        return a_client("view_execution", "stop_execution")
+
+    def test_stop_warns(self, client: Client) -> None:
+        recovery = a_recovery()
+        queue.claim("default")
+        for asked in (
+            client.get(page(recovery, "stop")),
+            client.post(LIST, {"action": "stop", "_selected_action": [recovery.pk]}),
+        ):
+            assert "until it has run through, files may be lost" in asked.text
+        assert Execution.objects.get(pk=recovery.pk).stop_requested_at is None
+        client.post(page(recovery, "stop"), {"confirmed": "yes"})
+        assert Execution.objects.get(pk=recovery.pk).stop_requested_at is not None
+
+    def test_that_of_another_run_does_not(self, client: Client) -> None:
+        run = a_run()
+        assert "files may be lost" not in client.get(page(run, "stop")).text
+
+    def test_cancel_warns(self, client: Client) -> None:
+        recovery = a_recovery()
+        for asked in (
+            client.post(page(recovery, "cancel")),
+            client.post(LIST, {"action": "cancel", "_selected_action": [recovery.pk]}),
+        ):
+            assert "This cancels a recovery run" in asked.text
+        assert state(recovery) == "waiting"
+        client.post(page(recovery, "cancel"), {"confirmed": "yes"})
+        assert state(recovery) == "cancelled"
+
+    def test_its_place_is_no_choice(self, client: Client) -> None:
+        text = client.get(page(a_recovery())).text
+        assert "jobqueue-danger" in text
+        assert 'name="priority"' not in text
+
+
 class TestHostileText:
     SCRIPT = "<script>alert(1)</script>"
 
@@ -192,7 +280,7 @@ class TestLog:
         return data_dir
 
     def a_log(self, execution: Execution, content: bytes = b"<b>all</b> of it\xff\n") -> Path:
-        path = runs.log_path(execution.pk)
+        path = conf.current().log_path(execution.pk)
         path.parent.mkdir(parents=True)
         path.write_bytes(content)
         return path

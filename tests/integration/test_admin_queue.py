@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from jobqueue import queue
 from jobqueue.models import Queue
-from tests.builders import a_run, a_waiting
+from tests.builders import a_cluster, a_run, a_waiting
 from tests.users import a_client, noted, told
 
 pytestmark = pytest.mark.django_db
@@ -53,6 +53,15 @@ def test_the_list(admin_client: Client) -> None:
     assert '?state__exact=waiting&amp;queue=etl">2</a>' in text
     assert "&lt;b&gt;moving&lt;/b&gt;" in text
     assert "<b>moving" not in text
+
+
+def test_that_nothing_will_start(etl: Queue, admin_client: Client) -> None:
+    pages = (LIST, page(etl, "change"))
+    for url in pages:
+        assert "No cluster runs: nothing will start." in admin_client.get(url).text
+    a_cluster()
+    for url in pages:
+        assert "No cluster runs" not in admin_client.get(url).text
 
 
 def test_pause_asks_why_and_until_when(etl: Queue, operator: Client) -> None:

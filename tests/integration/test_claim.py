@@ -15,7 +15,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from jobqueue import queue
+from jobqueue import owners, queue
 from jobqueue.models import Codes, Execution, Queue, State
 from tests.builders import a_job, a_request, a_run, a_waiting, an_end, an_ended
 
@@ -82,7 +82,7 @@ class TestClaimed:
         before = timezone.now()
         execution = a_run()
         row = Execution.objects.get(pk=execution.pk)
-        assert (row.state, row.host, row.owner) == (State.RUNNING, "edi-1", queue.owner())
+        assert (row.state, row.host, row.owner) == (State.RUNNING, "edi-1", str(owners.me()))
         assert row.started_at is not None
         assert before <= row.started_at <= timezone.now()
         assert (row.pid, row.ended_at) == (None, None)
@@ -110,9 +110,12 @@ class TestClaimed:
 
     def test_an_owner_names_host_boot_and_process(self, settings: Settings) -> None:
         settings.JOBQUEUE = {**settings.JOBQUEUE, "HOST": "edi-1"}
-        host, boot, pid, started = queue.owner().split(":")
+        host, boot, process = str(owners.me()).split(":")
+        boot_id, namespace, _directory = boot.split(".")
+        pid, _, started = process.partition("-")
         assert (host, int(pid)) == ("edi-1", os.getpid())
-        assert len(boot) == 36
+        assert len(boot_id) == 36
+        assert int(namespace) > 0
         assert int(started) > 0
 
     def test_the_longest_host_name_fits(self, settings: Settings) -> None:
@@ -216,7 +219,7 @@ class TestClaimThis:
         row = Execution.objects.get()
         assert (row.state, row.owner, row.started_at) == (
             State.RUNNING,
-            queue.owner(),
+            str(owners.me()),
             execution.started_at,
         )
         assert queue.finish(execution, an_end())

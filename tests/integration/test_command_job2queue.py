@@ -393,6 +393,11 @@ class TestFollow:
         queue.pause("default", by="ada")
         assert "paused by ada" in following.waiting_for(first.pk)
 
+    def test_it_never_waits_for_itself(self) -> None:
+        """It may start between two looks."""
+        started = a_run()
+        assert following.waiting_for(started.pk).endswith("default: it doesn't wait any more.")
+
 
 @pytest.mark.django_db(transaction=True)
 class TestWait:

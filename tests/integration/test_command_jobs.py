@@ -294,6 +294,8 @@ class TestFile:
             (b"2026-01-31", "There is no Job '2026-01-31'"),
             (b"Eng\xffine", "isn't valid UTF-8"),
             (b"Engine\0", "There is no Job"),
+            ("Engine".encode("utf-16"), "isn't valid UTF-8"),
+            (b"Engine\t2026-02-30", "There is no such moment"),
         ],
     )
     def test_one_wrong_line_and_none_is_queued(self, tmp_path: Path, line: bytes, why: str) -> None:
@@ -301,6 +303,46 @@ class TestFile:
         done = call("jobs", "run", "--file", str(file))
         assert_refused(done, f"nothing was queued: {file}, line 3: ", why)
         assert not Execution.objects.exists()
+
+    def test_a_tab_is_as_good_as_a_space(self, tmp_path: Path) -> None:
+        (file := tmp_path / "backlog").write_text(
+            "Daily report\t2026-01-31\nEngine \t 2026-02-01\n"
+        )
+        assert call("jobs", "run", "--file", str(file)).code == 0
+        rows = Execution.objects.order_by("pk").values_list("job_name", "trigger_at__day")
+        assert list(rows) == [("Daily report", 31), ("Engine", 1)]
+
+    def test_a_job_whose_name_begins_as_a_comment(self, tmp_path: Path) -> None:
+        a_job(name="#1 report")
+        (file := tmp_path / "backlog").write_text(
+            "#1 report\n#1 report 2026-01-31\n#1 note\n#Engine\n"
+        )
+        assert call("jobs", "run", "--file", str(file)).code == 0
+        assert list(Execution.objects.values_list("job_name", flat=True)) == ["#1 report"] * 2
+
+    @pytest.mark.parametrize("content", [b"", b"\n \t\r\n", b"# Engine\n", b"\xef\xbb\xbf"])
+    def test_nothing_in_it(self, tmp_path: Path, content: bytes) -> None:
+        (file := tmp_path / "backlog").write_bytes(content)
+        done = call("jobs", "run", "--file", str(file))
+        assert_refused(done, f"nothing was queued: {file}: it has no line NAME [TRIGGER].")
+
+    def test_so_many_lines_and_no_more(self, tmp_path: Path) -> None:
+        (file := tmp_path / "backlog").write_text("Engine\n" * 10_001)
+        done = call("jobs", "run", "--file", str(file))
+        assert_refused(done, f"nothing was queued: {file}: it has 10001 runs: split it")
+
+    def test_a_file_that_never_ends(self) -> None:
+        done = call("jobs", "run", "--file", "/dev/zero")
+        assert_refused(done, "nothing was queued: /dev/zero: it has more than 16 MiB: split it.")
+
+    def test_of_many_the_places_are_not_told(self, tmp_path: Path) -> None:
+        """Each is counted; the more there are, the longer that takes."""
+        (file := tmp_path / "backlog").write_text(
+            "".join(f"Engine 2026-01-31T00:{n // 60:02}:{n % 60:02}\n" for n in range(101))
+        )
+        told = lines(call("jobs", "run", "--file", str(file)).out)
+        assert len(told) == 101
+        assert told[-1].endswith("priority 5, queue default.")
 
 
 @pytest.mark.django_db(transaction=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import uuid
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,17 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from jobqueue import conf, queue
 from jobqueue.management import steering
-from jobqueue.models import Cluster, Execution, Queue, State
-from tests.builders import a_job, a_run, a_waiting, an_ended
+from jobqueue.models import Execution, Queue, Source, State
+from tests.builders import (
+    a_cluster,
+    a_dead_owner,
+    a_job,
+    a_lost,
+    a_recovery,
+    a_run,
+    a_waiting,
+    an_ended,
+)
 from tests.commands import program
 from tests.site import a_service, wait_for_start
 from tests.terminal import Done, call, lines, run, run_on_terminal
@@ -38,14 +46,6 @@ def assert_refused(done: Done, *words: str) -> None:
     assert done.err.count("\n") == 1
     for word in words:
         assert word in done.err
-
-
-def a_cluster(**over: Any) -> Cluster:
-    """A cluster that is alive: this process."""
-    now = timezone.now()
-    values = {"name": "one", "host": conf.current().HOST, "pid": os.getpid()}
-    moments = {"started_at": now, "seen_at": now}
-    return Cluster.objects.create(uuid=uuid.uuid4(), **{**values, **moments, **over})
 
 
 def status(*words: str) -> list[dict[str, Any]]:
@@ -113,9 +113,9 @@ class TestStatusJson:
 
     def test_clusters_that_are_alive(self) -> None:
         alive = a_cluster(name="alive")
-        elsewhere = a_cluster(name="elsewhere", host="other", pid=2**22 + 1)
-        a_cluster(name="killed", pid=2**22 + 1)
-        a_cluster(name="silent", host="other", seen_at=timezone.now() - HOUR)
+        elsewhere = a_cluster(name="elsewhere", host="other", owner="other:boot.1:7-8")
+        a_cluster(name="killed", owner=a_dead_owner())
+        a_cluster(name="silent", host="other", owner="", seen_at=timezone.now() - HOUR)
         [row] = status()
         assert [c["name"] for c in row["clusters"]] == [alive.name, elsewhere.name]
         assert list(row["clusters"][0]) == ["name", "host", "pid", "started_at", "seen_at"]
@@ -152,6 +152,67 @@ class TestStatus:
         assert f"Cluster one on {socket.gethostname()}, process {os.getpid()}" in out
         assert "No cluster" not in out
 
+    def test_a_cluster_whose_process_is_gone_is_dead_at_once(self) -> None:
+        a_cluster(owner=a_dead_owner(), pid=4711)
+        assert lines(call("queue", "status").out)[-2:] == [
+            f"Cluster one on {socket.gethostname()} is dead: its process 4711 is gone.",
+            "No cluster runs: nothing will start. Start one with `manage.py qcluster`.",
+        ]
+
+    def test_one_that_cannot_be_seen_from_here_is_judged_by_its_silence(self) -> None:
+        """Of another host, or of a machine or container that has this one's name."""
+        then = timezone.now() - timedelta(minutes=3)
+        a_cluster(name="a", host="edi-2", owner="edi-2:boot.1:7-8", seen_at=then)
+        a_cluster(name="b", owner=f"{conf.current().HOST}:other-boot.1:7-8")
+        out = call("queue", "status").out
+        assert "Cluster a on edi-2 has been silent for 3 min" in out
+        assert ": dead, or cut off from the database." in out
+        assert f"Cluster b on {conf.current().HOST}, process" in out
+        assert "No cluster" not in out
+
+    def test_an_adopted_run(self) -> None:
+        run = a_run()
+        for times, said in ((1, "looked after\n"), (3, "looked after (taken over 3 times)\n")):
+            Execution.objects.filter(pk=run.pk).update(details={"adopted": times})
+            assert f"; its worker died: it goes on and is {said}" in call("queue", "status").out
+
+    def test_a_recovery_run_is_named_as_that(self) -> None:
+        recovery = a_recovery()
+        shown = "recovery run: bots-engine --cleanup"
+        assert f"recovery  {shown}\n" in call("queue", "status").out
+        queue.claim("default")
+        out = call("queue", "status").out
+        assert f"Running: execution {recovery.pk} ({shown}), running for" in out
+
+    def test_runs_that_were_lost_lately(self) -> None:
+        old = timezone.now() - 25 * HOUR
+        a_lost(ended_at=old, job_name="old")
+        a_lost(queue="other", job_name="other")
+        an_ended(state=State.FAILED, job_name="failed")
+        again = a_lost(job_name="again\x1b", details={"queued_again_as": 12})
+        engine = a_lost(job_name="e", details={"queued_again_as": 14, "recovered_by": 13})
+        recovery = a_lost(source=Source.RECOVERY, argv=["x"], details={"recovered_by": 15})
+        why = "Gone. Not queued again: it was lost 3 times in a row."
+        given_up = a_lost(job_name="g", reason=why, details={"not_queued_again": "it was lost"})
+        out = lines(call("queue", "status", "-q", "default").out)
+        told = out[out.index("  Lost in the last 24 hours:") + 1 :][:5]
+        assert [line[14:] for line in told] == [
+            f"execution {given_up.pk} (g): {why}",
+            f"execution {recovery.pk} (recovery run: x): Its process is gone. Recovery run: 15.",
+            f"execution {engine.pk} (e): Its process is gone. Queued again as 14. "
+            "Recovery run: 13.",
+            f"execution {again.pk} (again\\x1b): Its process is gone. Queued again as 12.",
+            "",
+        ]
+
+    def test_of_many_that_were_lost_the_last_five(self) -> None:
+        rows = [a_lost() for _ in range(7)]
+        out = call("queue", "status").out
+        found = [row.pk for row in rows if f"execution {row.pk} " in out]
+        assert found == [row.pk for row in rows[2:]]
+        assert "    … and 2 more; `queue list --state lost` has them\n" in out
+        assert out.count("Its process is gone. Not queued again.") == 5
+
     def test_a_retry_has_its_time(self) -> None:
         a_waiting(not_before=timezone.now() + HOUR + HOUR / 60)
         assert "in 1 h" in call("queue", "status").out
@@ -174,7 +235,7 @@ class TestList:
             (["-q", "other"], [other]),
             (["--job", "Report"], [mine]),
             (["--limit", "1"], [other]),
-            (["--limit", "0"], []),
+            (["--limit", "999999999"], [other, mine]),
             (["--state", "lost"], []),
         ):
             listed = json.loads(call("queue", "list", "--json", *words).out)
@@ -195,8 +256,13 @@ class TestList:
 
     def test_bad_words(self) -> None:
         assert_refused(call("queue", "list", "--state", "odd"), "invalid choice")
-        assert_refused(call("queue", "list", "--limit", "x"), "--limit")
         assert_refused(call("queue"), "SUBCOMMAND")
+
+    @pytest.mark.parametrize("limit", ["0", "-1", "x", "1.5", "1_0", "", "9" * 10, "9" * 5000])
+    def test_no_limit(self, limit: str) -> None:
+        """0 is no word for "all of them", nor for none."""
+        why = "--limit: it takes a number from 1 to 999999999"
+        assert_refused(call("queue", "list", f"--limit={limit}"), why)
 
 
 @pytest.mark.django_db
@@ -272,10 +338,42 @@ class TestCancelAndPriority:
         assert call("queue", "priority", str(waiting.pk), "1").code == 0
         waiting.refresh_from_db()
         assert waiting.priority == 1
-        for typed in ("0", "10", "x", ""):
+        for typed in ("0", "10", "-1", "x", "1.5", "1_0", "", "9" * 5000):
             assert_refused(call("queue", "priority", str(waiting.pk), typed), "1 (first)")
         assert_refused(call("queue", "priority", "77777", "1"), "There is no execution")
         assert_refused(call("queue", "priority", str(an_ended().pk), "1"), "has ended")
+
+
+@pytest.mark.django_db
+class TestRecoveryRun:
+    """It isn't ended, and keeps its place, unless somebody insists."""
+
+    def test_stop(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(steering, "PATIENCE", 0.1)
+        pk = str(a_recovery().pk)
+        queue.claim("default")
+        why = f"Execution {pk} is a recovery run: stopped, it is queued again at once, and until"
+        assert_refused(call("queue", "stop", pk), why, "files may be lost", "--force")
+        assert Execution.objects.get(pk=pk).stop_requested_at is None
+        call("queue", "stop", pk, "--force")
+        assert Execution.objects.get(pk=pk).stop_requested_at is not None
+        assert "--force " in run("queue", "stop", "--help").out
+
+    def test_cancel(self) -> None:
+        pk = str(a_recovery().pk)
+        assert_refused(call("queue", "cancel", pk), "cancelled, it isn't queued again", "--force")
+        assert Execution.objects.get(pk=pk).state == State.WAITING
+        assert call("queue", "cancel", pk, "--force").code == 0
+        assert Execution.objects.get(pk=pk).state == State.CANCELLED
+
+    def test_priority(self) -> None:
+        pk = str(a_recovery().pk)
+        assert_refused(call("queue", "priority", pk, "9"), "it goes before all others")
+        assert Execution.objects.get(pk=pk).priority == 0
+
+    def test_clear_names_it(self) -> None:
+        a_recovery()
+        assert_refused(call("queue", "clear"), "a recovery run, too: files may be lost")
 
 
 @pytest.mark.django_db(transaction=True)
@@ -344,9 +442,14 @@ class TestPrune:
         assert call("queue", "prune", "--days", "0").out == "Deleted 1 ended execution.\n"
         assert not Execution.objects.exists()
 
-    @pytest.mark.parametrize("days", ["-1", "x", "99999999999"])
+    @pytest.mark.parametrize("days", ["-1", "x", "1.5", "1_0", "", "36501", "9" * 5000])
     def test_no_days(self, days: str) -> None:
-        assert_refused(call("queue", "prune", f"--days={days}"), "--days")
+        why = "--days: it takes a number from 0 to 36500"
+        assert_refused(call("queue", "prune", f"--days={days}"), why)
+
+    def test_no_days_in_the_settings(self, settings: Settings) -> None:
+        settings.JOBQUEUE = {**settings.JOBQUEUE, "KEEP_DAYS": 36501}
+        assert_refused(call("queue", "prune"), "KEEP_DAYS", "36500")
 
 
 @pytest.mark.django_db(transaction=True)
@@ -365,9 +468,9 @@ class TestProcess:
 
     @pytest.mark.parametrize("command", [["jobs", "list"], ["queue", "status"], ["queue", "prune"]])
     def test_no_database(self, command: list[str], tmp_path: Path) -> None:
-        url = f"sqlite:///{tmp_path / 'none' / 'db.sqlite3'}"
-        done = run(*command, TEST_DATABASE_URL=url)
-        assert_refused(done, f"{command[0]}: The database can't be used")
+        file = tmp_path / "none" / "db.sqlite3"
+        done = run(*command, TEST_DATABASE_URL=f"sqlite:///{file}")
+        assert_refused(done, f"{command[0]}: The database {file} can't be used")
         url = f"sqlite:///{tmp_path / 'db.sqlite3'}"
         done = run(*command, TEST_DATABASE_URL=url)
         assert_refused(done, f"{command[0]}: ", "manage.py migrate")

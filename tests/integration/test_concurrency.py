@@ -23,9 +23,10 @@ from django_q.tasks import async_task
 from jobqueue import queue
 from jobqueue.api import ADDED, DUPLICATE, PROMOTED, enqueue
 from jobqueue.models import Execution, State
+from tests.addresses import REDIS_URL
 from tests.builders import a_command, a_job, a_request, a_run, a_waiting, an_end
 from tests.commands import Notes
-from tests.servers import REDIS_URL, need
+from tests.servers import need
 from tests.site import a_service, ask_at_once, wait_for_end, wait_for_start
 from tests.waiting import wait_until
 from tests.wakeups import woken

@@ -518,16 +518,40 @@ class TestCost:
         with CaptureQueriesContext(connection) as captured:
             ask()
         ours = [query["sql"] for query in captured.captured_queries]
-        return [sql for sql in ours if sql.split()[0] in ("INSERT", "UPDATE", "SELECT", "DELETE")]
+        words = ("INSERT", "UPDATE", "SELECT", "DELETE", "BEGIN")
+        return [sql for sql in ours if sql.split()[0] in words]
 
-    def test_a_request_is_an_insert_and_a_look(self) -> None:
+    def test_a_request_is_an_insert_that_looks_around(self) -> None:
         enqueue(a_command())
-        assert len(self.statements(lambda: enqueue(a_command()))) == 2
+        # PostgreSQL looks when it has committed, MariaDB does so in the same round trip.
+        expected = {"sqlite": 1, "postgresql": 2, "mysql": 1}[connection.vendor]
+        assert len(self.statements(lambda: enqueue(a_command()))) == expected
 
     def test_a_job_is_read_before(self) -> None:
         enqueue(a_command())
         job = a_job()
-        assert len(self.statements(lambda: enqueue(job))) == 3
+        bare = len(self.statements(lambda: enqueue(a_command())))
+        assert len(self.statements(lambda: enqueue(job))) == bare + 1
+
+    def prepared(self) -> list[tuple[str, int]]:
+        """The statements that PostgreSQL has prepared, and how often it took an old plan."""
+        if connection.vendor != "postgresql":
+            pytest.skip("only PostgreSQL's statements are prepared")
+        connection.close()
+        for _ in range(20):
+            enqueue(a_command())
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT statement, generic_plans FROM pg_prepared_statements")
+            return list(cursor.fetchall())
+
+    def test_statements_are_prepared_and_planned_for_the_table_as_it_is(self) -> None:
+        prepared = self.prepared()
+        assert any(statement.startswith("INSERT") for statement, _ in prepared)
+        assert {old_plans for _, old_plans in prepared} == {0}
+
+    def test_behind_a_pooler_none_is_prepared(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(connection.settings_dict, "DISABLE_SERVER_SIDE_CURSORS", True)
+        assert self.prepared() == []
 
     def test_accepting_is_durable(self) -> None:
         if connection.vendor != "sqlite":

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any, TypeVar
 import pytest
 
 from jobqueue import launcher
-from jobqueue.executor import Command, Executor, Outcome, Run, read_run_file
+from jobqueue.executor import AdoptedRun, Command, Executor, Outcome, Run, read_run_file
 from tests.waiting import wait_until
 
 T = TypeVar("T")
@@ -53,12 +54,13 @@ class Bench:
     """An executor and a place for its files."""
 
     def __init__(self, directory: Path) -> None:
-        self.executor = Executor()
         self.log = directory / "logs" / "0" / "1.log"
         self.run_file = directory / "runs" / "1.run"
+        self.lease = directory / "runs" / "1.lease"
+        self.executor = Executor(self.run_file, self.lease)
 
     def command(self, argv: list[str], **over: Any) -> Command:
-        return Command(argv, str(self.log), str(self.run_file), **over)
+        return Command(argv, str(self.log), **over)
 
     def start(self, name: str, *arguments: object, **over: Any) -> Run:
         return self.executor.start(self.command(program(name, *arguments), **over))
@@ -512,8 +514,169 @@ class TestEndingARun:
         assert (outcome.ended_by, outcome.return_code) == ("", 0)
 
 
+class TestLease:
+    def be_told(self, bench: Bench, end: float, kill: float) -> None:
+        now = time.clock_gettime(time.CLOCK_BOOTTIME)
+        bench.lease.parent.mkdir(exist_ok=True)
+        bench.lease.write_text(f"{now + end:.3f} {now + kill:.3f}")
+
+    def test_one_that_runs_out_ends_the_run(self, bench: Bench) -> None:
+        self.be_told(bench, 0.3, 600)
+        outcome = bench.outcome("sleep", 600)
+        assert (outcome.ended_by, outcome.return_code) == ("lease", 143)
+
+    def test_then_kills_it(self, bench: Bench) -> None:
+        self.be_told(bench, 600, 600)
+        run = bench.start("ignore_term")
+        bench.says("ready")
+        self.be_told(bench, 0, 0.3)
+        assert (ended(run).ended_by, ended(run).return_code) == ("lease", 137)
+
+    def test_one_that_has_run_out_long_ago_kills_it_at_once(self, bench: Bench) -> None:
+        self.be_told(bench, -60, -50)
+        outcome = bench.outcome("ignore_term", grace=600)
+        assert (outcome.ended_by, outcome.return_code in (137, 143)) == ("lease", True)
+
+    @pytest.mark.parametrize("text", ["", "\n", "x y", "1", "\0\0"])
+    def test_one_that_says_nothing_holds_for_ever(self, bench: Bench, text: str) -> None:
+        self.be_told(bench, 0, 0)
+        bench.lease.write_text(text)
+        assert bench.outcome("sleep", 0.6).return_code == 0
+
+    def test_killed_because_another_host_has_it(self, bench: Bench) -> None:
+        run = bench.start("ignore_term", grace=600)
+        bench.says("ready")
+        run.kill()
+        assert (ended(run).ended_by, ended(run).return_code) == ("lease", 137)
+
+
+class TestAdoption:
+    def adopted(self, bench: Bench, execution: int = 5) -> AdoptedRun:
+        return AdoptedRun(bench.run_file, bench.log, execution)
+
+    def start(self, bench: Bench, name: str, *arguments: object) -> Run:
+        """A run of which the worker has let go."""
+        run = bench.start(name, *arguments, note={"execution": 5}, grace=0.3)
+        until(lambda: "pid" in bench.record()[0])
+        bench.executor.close()
+        return run
+
+    def test_of_one_that_goes_on(self, bench: Bench) -> None:
+        run = self.start(bench, "end_on_term")
+        bench.says("ready")
+        adopted = self.adopted(bench)
+        assert (adopted.pid, adopted.wait(0), adopted.has_ended) == (run.pid, None, False)
+        assert run.pid is not None
+        os.kill(run.pid, signal.SIGTERM)
+        assert adopted.wait(PATIENCE) == Outcome(return_code=7, log=True)
+        assert bench.output() == "ready\nending\n"
+
+    def test_of_one_that_has_ended(self, bench: Bench) -> None:
+        outcome = bench.outcome("fail", 3, note={"execution": 5})
+        until(lambda: bench.record()[1])
+        bench.executor.close()
+        assert self.adopted(bench).wait(0) == outcome
+
+    def test_it_can_be_stopped(self, bench: Bench) -> None:
+        self.start(bench, "ignore_term")
+        bench.says("ready")
+        adopted = self.adopted(bench)
+        adopted.stop()
+        outcome = adopted.wait(PATIENCE)
+        assert outcome is not None
+        assert (outcome.ended_by, outcome.return_code) == ("stop", 137)
+
+    def test_it_can_be_killed(self, bench: Bench) -> None:
+        self.start(bench, "ignore_term")
+        adopted = self.adopted(bench)
+        adopted.kill()
+        outcome = adopted.wait(PATIENCE)
+        assert outcome is not None
+        assert outcome.return_code == 137
+
+    def test_without_a_launcher_what_it_had_started_is_ended(self, bench: Bench) -> None:
+        run = bench.start("leave_children", 2, "wait", "ignore-term", note={"execution": 5})
+        pids = [run.pid, *bench.printed_pids()]
+        kill(bench.launcher_pid())
+        outcome = self.adopted(bench).wait(PATIENCE)
+        assert outcome is not None
+        assert outcome.return_code is None
+        assert "launcher died" in outcome.message
+        assert not any(map(lives, pids))
+
+    def test_of_one_that_never_started(self, bench: Bench) -> None:
+        bench.outcome("succeed", note={"execution": 4})
+        bench.executor.close()
+        outcome = self.adopted(bench).wait(0)
+        assert outcome is not None
+        assert outcome.return_code is None
+
+    def test_of_one_whose_order_the_launcher_may_not_have_read(self, bench: Bench) -> None:
+        bench.outcome("succeed", note={"execution": 4})
+        adopted = self.adopted(bench)
+        assert (adopted.pid, adopted.wait(0)) == (None, None)
+
+    def test_without_a_run_file(self, bench: Bench) -> None:
+        outcome = self.adopted(bench).wait(0)
+        assert outcome is not None
+        assert outcome.return_code is None
+
+    def test_without_a_run_file_its_row_knows_the_process(self, bench: Bench) -> None:
+        run = bench.start("sleep", 600, env={"JOBQUEUE_EXECUTION": "5"})
+        bench.executor.close()
+        bench.run_file.unlink()
+        bench.log.unlink()
+        assert AdoptedRun(bench.run_file, bench.log, 5, run.pid).wait(PATIENCE)
+        assert not lives(run.pid)
+
+    def test_a_process_that_only_has_its_number_is_left_alone(self, bench: Bench) -> None:
+        run = bench.start("sleep", 600, env={"JOBQUEUE_EXECUTION": "6"})
+        assert AdoptedRun(bench.run_file.with_name("2.run"), Path("/nowhere"), 5, run.pid).wait(0)
+        assert lives(run.pid)
+
+
+class TestGroupsOfTheirOwn:
+    """A run is a session: a part of it may have made a process group of its own."""
+
+    def start(self, bench: Bench) -> tuple[Run, int]:
+        run = bench.start("other_group", grace=0.3, note={"execution": 5})
+        (child,) = bench.printed_pids()
+        return run, child
+
+    def test_stopped(self, bench: Bench) -> None:
+        run, child = self.start(bench)
+        run.stop()
+        assert ended(run).ended_by == "stop"
+        assert not lives(child)
+
+    def test_kill_after(self, bench: Bench) -> None:
+        run = bench.start("other_group", grace=0.3, kill_after=1)
+        (child,) = bench.printed_pids()
+        assert ended(run).ended_by == "kill_after"
+        assert not lives(child)
+
+    def test_left_behind(self, bench: Bench) -> None:
+        run, child = self.start(bench)
+        kill(run.pid)
+        outcome = ended(run)
+        assert (outcome.return_code, outcome.leftovers) == (137, 1)
+        assert not lives(child)
+
+    def test_its_launcher_is_killed(self, bench: Bench) -> None:
+        run, child = self.start(bench)
+        kill(bench.launcher_pid())
+        assert ended(run).return_code is None
+        assert not lives(child)
+
+    def test_worker_and_launcher_are_killed(self, bench: Bench) -> None:
+        _, child = self.start(bench)
+        kill(bench.launcher_pid())
+        assert AdoptedRun(bench.run_file, bench.log, 5).wait(PATIENCE)
+        assert not lives(child)
+
+
 class TestRunFile:
-    def test_it_is_held_while_the_run_goes_on(self, bench: Bench) -> None:
+    def test_it_is_held_while_the_launcher_lives(self, bench: Bench) -> None:
         run = bench.start("sleep", 600, note={"execution": 5})
         until(lambda: "pid" in bench.record()[0])
         said, outcome, held = bench.record()
@@ -524,13 +687,24 @@ class TestRunFile:
 
     def test_then_it_says_how_the_run_ended(self, bench: Bench) -> None:
         told = bench.outcome("fail", 3)
-        until(lambda: not bench.record()[2])
-        assert bench.record()[1] == told
+        assert until(lambda: bench.record()[1]) == told
+        assert bench.record()[2]
+        bench.executor.close()
+        assert not bench.record()[2]
 
     def test_also_when_it_could_not_start(self, bench: Bench) -> None:
         told = bench.outcome_of(["no-such-program"], note={"execution": 6})
-        until(lambda: not bench.record()[2])
-        assert bench.record()[:2] == ({"execution": 6}, told)
+        until(lambda: bench.record()[1])
+        pid = bench.launcher_pid()
+        assert bench.record()[:2] == ({"execution": 6, "launcher": pid}, told)
+
+    def test_a_new_run_begins_it_anew(self, bench: Bench) -> None:
+        bench.outcome("fail", 3, note={"execution": 6})
+        until(lambda: bench.record()[1])
+        bench.start("sleep", 600, note={"execution": 7})
+        until(lambda: "pid" in bench.record()[0])
+        said, outcome, _ = bench.record()
+        assert (said["execution"], outcome) == (7, None)
 
     def test_half_a_line_is_passed_over(self, tmp_path: Path) -> None:
         path = tmp_path / "1.run"
@@ -542,13 +716,13 @@ class TestRunFile:
             read_run_file(str(tmp_path / "1.run"))
 
     def test_one_that_cannot_be_made(self, bench: Bench) -> None:
-        bench.run_file = Path("/dev/null/1.run")
+        bench.executor = Executor(Path("/dev/null/1.run"), bench.lease)
         outcome = bench.outcome("succeed")
         assert outcome.return_code == 0
         assert "/dev/null/1.run" in outcome.message
 
     def test_on_a_full_disk(self, bench: Bench) -> None:
-        bench.run_file = Path("/dev/full")
+        bench.executor = Executor(Path("/dev/full"), bench.lease)
         outcome = bench.outcome("succeed")
         assert outcome.return_code == 0
         assert "No space left" in outcome.message
@@ -558,11 +732,8 @@ class TestRunFile:
     ) -> None:
         bench.start("sleep", 600)
         other = Bench(tmp_path)
-        outcome = other.outcome("succeed")
-        other.executor.close()
-        assert outcome.error == "no_resources"
-        assert "runs already" in outcome.message
-        assert bench.log.exists()
+        with pytest.raises(BlockingIOError, match="runs already"):
+            other.executor.prepare()
 
 
 class TestLauncher:

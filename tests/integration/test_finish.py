@@ -13,8 +13,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from jobqueue import queue
-from jobqueue.models import Execution, Queue, Source, State
+from jobqueue import queue, runs
+from jobqueue.models import Execution, Job, Queue, Source, State
 from jobqueue.queue import End
 from tests.builders import a_job, a_run, a_waiting, an_end, an_ended
 
@@ -58,7 +58,7 @@ class TestEnd:
         assert way(run, end)
         row = Execution.objects.get(pk=run.pk)
         expected = {**dataclasses.asdict(end), "details": {"files": ["x"], "leftovers": 2}}
-        del expected["again_after"]
+        del expected["again_after"], expected["recovery"]
         assert {name: getattr(row, name) for name in expected} == expected
         assert {name: getattr(run, name) for name in expected} == expected
         assert row.ended_at is not None
@@ -227,6 +227,26 @@ class TestAgain:
         assert not queue.finish(run, self.end(again_after=timedelta(0)))
         assert Execution.objects.count() == 1
 
+    @pytest.mark.parametrize("way", [finish, queue.finish_and_claim])
+    def test_not_if_its_job_was_disabled_meanwhile(self, way: Any, caplog: Any) -> None:
+        """It accepts no request from anyone; the record and the log say so."""
+        caplog.set_level(logging.INFO, "jobqueue")
+        run = a_run(job := a_job())
+        Job.objects.filter(pk=job.pk).update(enabled=False)
+        way(run, self.end(again_after=timedelta(seconds=10)))
+        runs.announce_finished(run)
+        said = "busy; not queued again: the Job is disabled"
+        assert said in caplog.text
+        for row in (run, Execution.objects.get()):
+            assert (row.state, row.return_code, row.reason) == (State.FAILED, 3, said)
+            assert row.details == {"not_queued_again": "the Job is disabled"}
+
+    def test_a_deleted_job_can_not_be_disabled(self) -> None:
+        run = a_run(job := a_job())
+        job.delete()
+        queue.finish(run, self.end(again_after=timedelta(seconds=10)))
+        assert Execution.objects.waiting().get().retry_of == run
+
 
 @committed
 class TestCost:
@@ -236,9 +256,12 @@ class TestCost:
         with CaptureQueriesContext(connection) as captured:
             assert queue.finish_and_claim(run, an_end()) is not None
         said = [query["sql"] for query in captured.captured_queries]
-        statements = [sql for sql in said if sql.split()[0] in ("SELECT", "UPDATE", "WITH")]
-        assert len(statements) == {"sqlite": 2, "postgresql": 1, "mysql": 3}[connection.vendor]
-        assert said.count("BEGIN") <= 1
+        expected = {
+            "sqlite": ["BEGIN", "UPDATE", "UPDATE", "COMMIT"],
+            "postgresql": ["WITH"],
+            "mysql": ["BEGIN"],  # of a statement that is made of all others
+        }
+        assert [sql.split()[0] for sql in said] == expected[connection.vendor]
 
     def test_no_transaction_stays_open(self) -> None:
         run = a_run()

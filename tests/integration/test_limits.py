@@ -162,7 +162,7 @@ class TestOutput:
     def test_what_is_left_is_ended_and_the_log_says_so(self) -> None:
         execution = run(program("leave_children", 2))
         assert execution.state == State.SUCCEEDED
-        assert "2 processes left in its process group had to be ended." in execution.log_tail
+        assert "2 processes left in its session had to be ended." in execution.log_tail
         assert execution.details["leftovers"] == 2
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import types
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,9 +20,12 @@ from pytest_django import Settings
 from jobqueue.admin import JobAdmin
 from jobqueue.models import Execution, Job
 from tests.builders import a_job
+from tests.service import CHECKOUT
+from tests.terminal import lines
 from tests.users import a_client, a_user, noted, told
 
 pytestmark = pytest.mark.django_db
+PROGRAM = "tests.programs.host_without_admin"
 MENU = '<details class="jobqueue-run-menu">'
 
 
@@ -199,3 +205,17 @@ def test_it_stands_in_front_of_a_template_of_the_host(
     text = admin_client.get("/admin/").text
     assert "Portal of the harbour" in text
     assert MENU in text
+
+
+def test_a_host_may_do_without_the_admin(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", PROGRAM, str(tmp_path / "db.sqlite3")],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stderr
+    assert MENU in done.stdout
+    assert lines(done.stdout)[-1] == "nightly asked for by anna"

@@ -9,7 +9,7 @@ import pytest
 from django.test import TestCase
 from django.utils import timezone
 
-from jobqueue import conf, queue, runs
+from jobqueue import conf, owners, queue
 from jobqueue.api import Execution, Job, State, enqueue
 from jobqueue.testing import assert_enqueued, assert_not_enqueued, drain
 from tests.builders import a_command, a_job
@@ -56,7 +56,7 @@ class TestDrain:
     def test_nothing_is_left_of_it(self) -> None:
         enqueue(a_command())
         drain()
-        assert not runs.run_path().exists()
+        assert not owners.me().run_path.exists()
         assert conf.current().run_dir.parent.exists()
 
     @pytest.mark.django_db(transaction=True)

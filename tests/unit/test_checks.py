@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -11,12 +12,14 @@ import pytest
 from django.core import checks as django_checks
 from django.core.checks import CheckMessage, Error, Warning
 from django.db import connection
+from django.db.models.functions import Now
 from django.db.utils import ConnectionHandler
 from django_q.conf import Conf
 from django_q.models import Schedule
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from jobqueue import checks, conf
+from jobqueue.models import Lease
 
 Given = Callable[..., list[CheckMessage]]
 
@@ -62,6 +65,7 @@ class TestSettings:
             "KILL_AFTER": timedelta(hours=1),
             "LOG_LIMIT": 1024,
             "LOG_TAIL": 0,
+            "LEASE": timedelta(minutes=1),
             "BUSY_DELAY": 1.5,
             "BUSY_DELAY_MAX": 60,
             "BUSY_ATTEMPTS": 3,
@@ -69,6 +73,10 @@ class TestSettings:
         }
         assert fine.keys() == set(conf.KEYS)
         assert given(fine) == []
+
+    @pytest.mark.parametrize("length", [0, 1, 2.9, 86401, 1e12, math.inf, math.nan, "60", None])
+    def test_e002_a_lease_of_no_use(self, given: Given, length: object) -> None:
+        assert ids(given({"LEASE": length})) == ["jobqueue.E002"]
 
     @pytest.mark.parametrize("jobqueue", [["DATA_DIR"], "x", 1])
     def test_e001_it_is_no_dict(self, given: Given, jobqueue: object) -> None:
@@ -265,6 +273,21 @@ class TestDatabases:
         elsewhere(ENGINE="django.db.backends.sqlite3", NAME=path, OPTIONS=options)
         assert self.found() == []
 
+    @pytest.mark.parametrize(("level", "number"), [("OFF", 0), ("NORMAL", 1), ("FULL", 2)])
+    def test_w012_a_request_in_a_transaction_that_is_not_durable(
+        self, elsewhere: Callable[..., None], tmp_path: Path, level: str, number: int
+    ) -> None:
+        """Its commit is the host's; any other request gets FULL by itself."""
+        options = {
+            "transaction_mode": "IMMEDIATE",
+            "init_command": f"PRAGMA journal_mode=WAL; PRAGMA synchronous={level};",
+        }
+        path = tmp_path / "less.sqlite3"
+        elsewhere(ENGINE="django.db.backends.sqlite3", NAME=path, OPTIONS=options)
+        problems = [f"synchronous is '{number}': a power cut may take requests that were accepted"]
+        said = [problem.msg.partition(" inside")[0] for problem in self.found()]
+        assert said == (problems if number < 2 else [])
+
     @pytest.mark.database
     def test_w012_a_server_that_is_not_durable(self) -> None:
         if connection.vendor != "postgresql":
@@ -272,9 +295,46 @@ class TestDatabases:
         with connection.cursor() as cursor:
             cursor.execute("SET synchronous_commit = off")
             found = self.found()
+            cursor.execute("SET synchronous_commit = local")
+            assert self.found() == []
             cursor.execute("RESET synchronous_commit")
         assert ids(found) == ["jobqueue.W012"]
         assert "power cut" in found[0].msg
+
+    @pytest.mark.database
+    @pytest.mark.parametrize(
+        ("vendor", "said", "blamed"),
+        [
+            ("postgresql", {"synchronous_commit": "local"}, []),
+            ("postgresql", {"fsync": "off"}, ["fsync"]),
+            ("mysql", {"innodb_flush_log_at_trx_commit": "2"}, ["innodb_flush_log_at_trx_commit"]),
+            ("mysql", {"innodb_flush_log_at_trx_commit": "0"}, ["innodb_flush_log_at_trx_commit"]),
+            ("mysql", {"sync_binlog": "0", "log_bin": "1"}, ["sync_binlog"]),
+            ("mysql", {"sync_binlog": "1", "log_bin": "1"}, []),
+            ("mysql", {"sync_binlog": "0", "log_bin": "0"}, []),
+            (
+                "mysql",
+                {"sync_binlog": "0", "log_bin": "1", "innodb_flush_log_at_trx_commit": "3"},
+                [],
+            ),
+        ],
+    )
+    def test_w012_what_a_server_says(
+        self, vendor: str, said: dict[str, str], blamed: list[str]
+    ) -> None:
+        if connection.vendor != vendor:
+            pytest.skip(f"only {vendor} has these settings")
+
+        def answer(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+            for name, value in said.items():
+                sql = sql.replace(f"SHOW {name}", f"SELECT '{value}'")
+                sql = sql.replace(f"@@{name}", f"'{value}'")
+            return execute(sql, *rest)
+
+        with connection.execute_wrapper(answer):
+            found = self.found()
+        assert [message.msg.split()[0] for message in found] == blamed
+        assert all(message.id == "jobqueue.W012" for message in found)
 
     @pytest.mark.parametrize(("workers", "expected"), [(1, ["jobqueue.W014"]), (2, [])])
     def test_w014_the_host_s_schedules_beside_one_worker(
@@ -284,3 +344,17 @@ class TestDatabases:
         assert self.found() == []
         Schedule.objects.create(func="portal.tasks.send_reminders")
         assert ids(self.found()) == expected
+
+    def test_w016_another_machine_of_this_name(self) -> None:
+        name = conf.current().HOST
+        Lease.objects.create(place="x:y", host="x", renewed_at=Now())
+        assert self.found() == []
+        Lease.objects.create(place=f"{name}:elsewhere", host=name, renewed_at=Now())
+        [warning] = self.found()
+        assert warning.id == "jobqueue.W016"
+        assert f"{name}:elsewhere" in warning.msg
+
+    def test_w016_says_nothing_of_one_that_is_long_silent(self) -> None:
+        name, long_ago = conf.current().HOST, Now() - 2 * conf.current().LEASE
+        Lease.objects.create(place=f"{name}:elsewhere", host=name, renewed_at=long_ago)
+        assert self.found() == []

@@ -4,7 +4,16 @@ import signal
 
 import pytest
 
-from jobqueue.codes import BOTS_ENGINE, EXIT_STATUS, Reading, read, recognise, signal_name
+from jobqueue.codes import (
+    BOTS_ENGINE,
+    EXIT_STATUS,
+    Reading,
+    died,
+    read,
+    recognise,
+    recovery,
+    signal_name,
+)
 
 
 class TestExitStatus:
@@ -99,3 +108,43 @@ class TestRecognise:
     )
     def test_something_else(self, argv: list[str]) -> None:
         assert recognise(argv) == EXIT_STATUS
+
+
+class TestRecovery:
+    @pytest.mark.parametrize(
+        ("argv", "expected"),
+        [
+            (["bots-engine"], ["bots-engine", "--cleanup"]),
+            (
+                ["/opt/bots/bin/bots-engine", "-cprod", "--new", "orders"],
+                ["/opt/bots/bin/bots-engine", "-cprod", "--cleanup"],
+            ),
+            (
+                ["python3", "-W", "ignore", "bots-engine.py", "--new", "-cprod", "-ctest"],
+                ["python3", "-W", "ignore", "bots-engine.py", "-cprod", "--cleanup"],
+            ),
+            (["bots-engine", "--cleanup"], ["bots-engine", "--cleanup"]),
+            (["wrapper", "--new", "-cprod"], ["wrapper", "-cprod", "--cleanup"]),
+            (["--new", "orders"], ["--cleanup"]),
+        ],
+    )
+    def test_the_engine_is_told_to_clean_up(self, argv: list[str], expected: list[str]) -> None:
+        assert recovery(BOTS_ENGINE, argv) == expected
+
+    def test_other_programs_need_none(self) -> None:
+        assert recovery(EXIT_STATUS, ["bots-engine"]) == []
+
+    @pytest.mark.parametrize("code", [0, 1, 2, 3])
+    def test_an_engine_that_ended_by_itself(self, code: int) -> None:
+        assert not died(BOTS_ENGINE, code)
+
+    @pytest.mark.parametrize(("code", "number"), [(None, None), (137, 9), (137, None), (120, None)])
+    def test_an_engine_that_was_cut_off(self, code: int | None, number: int | None) -> None:
+        assert died(BOTS_ENGINE, code, number)
+
+    @pytest.mark.parametrize(("code", "number"), [(None, None), (137, 9)])
+    def test_any_program_that_was_cut_off(self, code: int | None, number: int | None) -> None:
+        assert died(EXIT_STATUS, code, number)
+
+    def test_a_code_of_its_own(self) -> None:
+        assert not died(EXIT_STATUS, 137)

@@ -15,7 +15,7 @@ from django.core.management import BaseCommand, get_commands, load_command_class
 from jobqueue import conf, environments
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("deploy/*.md")])
 APPS = ("jobqueue", "botsproject")
 #: Read from the environment, but no setting: what the system brings.
 NOT_OURS = {"PATH"}

@@ -19,6 +19,7 @@ from ..base import QueueCommand, confirm, login_name, one_line, refuse, subcomma
 from ..console import Cell, ago, lasting, state
 from ..following import follow
 from ..job2queue_options import add_request_options
+from ..job_lines import MOST_LINES
 
 _EXAMPLES = """examples:
   manage.py jobs create "Bots engine" --codes bots-engine -- /opt/bots/bin/bots-engine -cprod --new
@@ -35,7 +36,7 @@ _CREATE = """examples:
   jobs edit "Daily report" --kill-after 2h
   jobs edit "Daily report" -- report.py --verbose
 """
-_RUN = """examples:
+_RUN = f"""examples:
   jobs run Engine                      queue it for now, at priority 5
   jobs run Report 2026-01-31           queue it *for* that day: JOBQUEUE_TRIGGER says so to the job
   jobs run Report 2026-01-31T06:00:00  for a moment, in the site's time zone
@@ -43,12 +44,20 @@ _RUN = """examples:
   jobs run Engine --wait               show the output, exit with its return code
   jobs run Engine --direct             run it here and now; Ctrl-C stops it
 
+a --file, in UTF-8, has up to {MOST_LINES} lines:
+  NAME [TRIGGER]   the trigger is the last word, behind spaces or tabs
+  # ...            is passed over as an empty line is, unless a Job has that name
+When one line is wrong, or there is none, nothing is queued.
+
 exit codes:
   0  queued or moved forward     4  the same request waits already     1  not queued
   3  --direct: another run has the queue's slot
   --wait, --direct: the return code; 127 not found, 126 not executable, 124 timed out, else 1
   --file: 0 if any line was queued or moved forward, 4 if all wait already
 """
+
+#: To tell the places of more than these takes longer than to queue them.
+FEW = 100
 
 _OF_JOB = Execution.objects.filter(job=OuterRef("pk")).order_by("-id")
 _LAST_RUN = {
@@ -107,7 +116,7 @@ class Command(QueueCommand):
         sub = subcommand(parsers, "run", "queue a run of a Job", _RUN)
         sub.add_argument("name", metavar="NAME", nargs="?")
         sub.add_argument("trigger", metavar="TRIGGER", nargs="?", help="YYYY-MM-DD[THH:MM:SS]")
-        sub.add_argument("--file", help="lines NAME [TRIGGER]; - is stdin")
+        sub.add_argument("--file", help="queue a run for each line of it; - is stdin")
         add_request_options(sub)
         sub.add_argument("--direct", action="store_true", help="run it here, in the foreground")
         sub.set_defaults(action=self.run_job)
@@ -134,7 +143,7 @@ class Command(QueueCommand):
         row |= {name: _limit(row[name]) for name in ("max_runtime", "kill_after")}
         for name, value in row.items():
             self.console.say(f"{name + ':':<19}{printable(_in_words(value))}".rstrip())
-        for execution in job.executions.order_by("-id").defer("log_tail")[:5]:
+        for execution in Execution.objects.filter(job=job).defer("log_tail")[:5]:
             now, took = timezone.now(), lasting(execution.elapsed(timezone.now()))
             words = f"execution {execution.pk}, {ago(execution.queued_at, now)}, took {took}: "
             words += execution.state.replace("_", " ")
@@ -183,7 +192,8 @@ class Command(QueueCommand):
         with one_line(refusal), transaction.atomic():  # all lines or none
             answers = [queue.enqueue(request) for request in asked]
         say = self.console.note if options.wait else self.console.say  # then stdout is the jobs'
-        codes = [asking.tell(answer, say) for answer in answers]
+        few = len(answers) <= FEW
+        codes = [asking.tell(answer, say, with_place=few) for answer in answers]
         for name in sorted({answer.execution.queue for answer in answers}):
             asking.warn(name, self.console)
         if options.wait:

@@ -9,13 +9,15 @@ from django.core.management.base import CommandParser
 from django.utils import timezone
 
 from ... import api, conf
-from ...models import Execution, State
+from ...models import Cluster, Execution, Source, State
 from ...models.fields import DEFAULT_QUEUE
 from ...requests import queue_name
 from .. import asking, json_rows, overview, situation, steering, times
-from ..base import QueueCommand, confirm, login_name, one_line, subcommand
+from ..base import QueueCommand, confirm, login_name, one_line, subcommand, whole_number
 from ..console import Cell, ago, lasting, state
 
+#: What `list --limit` takes at most: more than anybody keeps.
+MOST_ROWS = 999_999_999
 _EXAMPLES = """examples:
   manage.py queue status                      what runs, what waits, who paused it
   manage.py queue list --state failed         the last failed runs
@@ -30,6 +32,7 @@ _PAUSE = """examples:
 
 What runs goes on to its end, and requests are still accepted.
 """
+_FORCE = "also recovery runs, which mend what a run that was cut off has left"
 
 
 class Command(QueueCommand):
@@ -55,7 +58,9 @@ class Command(QueueCommand):
         _add_queue(sub, None)
         sub.add_argument("--state", choices=State.values, help="only those in this state")
         sub.add_argument("--job", metavar="NAME", help="only those of this Job")
-        sub.add_argument("--limit", metavar="N", type=int, default=50, help="at most so many (50)")
+        number = whole_number(1, MOST_ROWS)
+        most = "at most so many, 1 or more; by default 50"
+        sub.add_argument("--limit", metavar="N", type=number, default=50, help=most)
         sub.add_argument("--json", action="store_true", help="one array of objects")
         sub.set_defaults(action=self.list_executions)
 
@@ -77,18 +82,23 @@ class Command(QueueCommand):
     def _add_executions(self, parsers: Any) -> None:
         sub = subcommand(parsers, "cancel", "take waiting executions off their queues")
         sub.add_argument("ids", metavar="ID", nargs="+")
-        sub.set_defaults(action=lambda o: steering.cancel(o.ids, self.console))
+        sub.add_argument("--force", action="store_true", help=_FORCE)
+        sub.set_defaults(action=lambda o: steering.cancel(o.ids, self.console, o.force))
         sub = subcommand(parsers, "stop", "end running executions: SIGTERM, SIGKILL 10 s later")
         sub.add_argument("ids", metavar="ID", nargs="+")
         sub.add_argument("--no-wait", action="store_true", help="don't wait for their end")
-        sub.set_defaults(action=lambda o: steering.stop(o.ids, self.console, not o.no_wait))
+        sub.add_argument("--force", action="store_true", help=_FORCE)
+        sub.set_defaults(
+            action=lambda o: steering.stop(o.ids, self.console, not o.no_wait, o.force)
+        )
         sub = subcommand(parsers, "priority", "give a waiting execution another priority")
         sub.add_argument("id", metavar="ID")
         sub.add_argument("priority", metavar="N", help="1 (first) to 9 (last)")
         sub.set_defaults(action=self.priority)
         sub = subcommand(parsers, "prune", "delete old ended executions and their log files")
         days = "keep those of the last so many days; by default as JOBQUEUE['KEEP_DAYS'] says"
-        sub.add_argument("--days", metavar="N", type=int, help=days)
+        number = whole_number(0, steering.MOST_DAYS)
+        sub.add_argument("--days", metavar="N", type=number, help=days)
         sub.add_argument("--dry-run", action="store_true", help="only say how many that are")
         sub.set_defaults(action=self.prune)
 
@@ -105,7 +115,7 @@ class Command(QueueCommand):
         rows = Execution.objects.order_by("-id")
         wanted = {"state": options.state, "job_name": options.job, "queue": options.queue}
         rows = rows.filter(**{name: value for name, value in wanted.items() if value is not None})
-        rows = rows[: max(0, options.limit)]
+        rows = rows[: options.limit]
         if options.json:
             self.console.say(json_rows.dumps(json_rows.executions(rows)))
         elif listed := [_cells(execution) for execution in rows.defer("log_tail")]:
@@ -128,14 +138,17 @@ class Command(QueueCommand):
         """Nothing happens to one that isn't paused."""
         done = api.resume(options.queue, login_name())
         self.console.say(f"Queue {options.queue} {'goes on' if done else 'was not paused'}.")
-        if done and not situation.alive_clusters():
+        if done and not Cluster.objects.living():
             self.console.note(f"Note: {situation.NO_CLUSTER}")
 
     def clear(self, options: Namespace) -> None:
         """What runs goes on."""
-        count = Execution.objects.filter(queue=queue_name(options.queue)).waiting().count()
+        waiting = Execution.objects.filter(queue=queue_name(options.queue)).waiting()
+        count = waiting.count()
         if count:
-            confirm(f"Cancel all {count} that wait in queue {options.queue}?", options.yes)
+            recovers = waiting.filter(source=Source.RECOVERY).exists()
+            also = " (a recovery run, too: files may be lost)" if recovers else ""
+            confirm(f"Cancel all {count} that wait in queue {options.queue}{also}?", options.yes)
             count = api.clear(options.queue, login_name())
         self.console.say(f"Cancelled {count} in queue {options.queue}.")
 

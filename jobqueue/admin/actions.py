@@ -18,12 +18,13 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from . import api, links
-from .commandline import printable
-from .models import Cluster, Execution, Job, Queue, Source
-from .models.execution import DEFAULT_PRIORITY, FIRST, LAST
-from .queue import DETAILS_OF_A_RUN
-from .requests import priority_number
+from .. import api
+from ..commandline import printable
+from ..models import Cluster, Execution, Job, Queue, Source
+from ..models.execution import DEFAULT_PRIORITY, FIRST, LAST
+from ..queue import DETAILS_OF_A_RUN
+from ..requests import priority_number
+from . import links
 
 #: So many are changed in one transaction, and the queue goes on between two.
 STEP = 100
@@ -100,9 +101,16 @@ def _enqueue(
     level, text = _told_as(answer)
     link = links.to_execution(request, answer.execution.pk)
     _tell(request, level, text, name=shown, execution=link, place=_place(answer.execution))
-    if not Cluster.objects.alive().exists():
-        _tell(request, messages.WARNING, _("No service runs jobs now; start “manage.py qcluster”."))
+    if text := no_cluster():
+        _tell(request, messages.WARNING, text)
     return answer.execution
+
+
+def no_cluster() -> str:
+    """What is to be said when no cluster is alive; else ""."""
+    if Cluster.objects.living():
+        return ""
+    return _("No cluster runs: nothing will start. Start one with “manage.py qcluster”.")
 
 
 def _told_as(answer: api.Enqueued) -> tuple[int, str]:

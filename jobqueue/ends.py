@@ -1,0 +1,124 @@
+"""What the outcome of a run means: its state and reason, and what must be queued because of it."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from django.db import Error, connections
+
+from . import codes, conf, environments, output
+from .executor import Outcome
+from .models import Execution, Source, State
+from .queue import End
+
+log = logging.getLogger("jobqueue.runs")
+
+#: A run that is lost this often in a row is not queued again.
+LOST_IN_A_ROW = 3
+
+
+def end_of(execution: Execution, outcome: Outcome) -> End:
+    """The end of a run."""
+    reading, again_after = _read(execution, outcome)
+    path = conf.current().log_path(execution.pk)
+    end = End(
+        state=reading.state,
+        reason=reading.reason,
+        return_code=None if reading.state == State.LOST else outcome.return_code,
+        pid=execution.pid,
+        log_path=str(path) if outcome.log else "",
+        log_tail=output.tail(path, conf.current().LOG_TAIL) if outcome.log else "",
+        details=_details(outcome),
+        again_after=again_after,
+        recovery=_recovery(execution, outcome),
+    )
+    return _unless_opposed(execution, end) if end.state == State.LOST else end
+
+
+def limit(own: timedelta | None, default: timedelta | None) -> timedelta | None:
+    """A limit of this run: its own, else the site's; zero means none."""
+    return (default if own is None else own) or None
+
+
+def _read(execution: Execution, outcome: Outcome) -> tuple[codes.Reading, timedelta | None]:
+    """State and reason of a run, and the delay after which it's queued again, if it is."""
+    if outcome.ended_by == "kill_after":
+        after = limit(execution.kill_after, conf.current().KILL_AFTER)
+        return codes.Reading(State.TIMED_OUT, f"ended after {after}, its limit (kill after)"), None
+    if outcome.ended_by == "stop":
+        who = execution.__dict__.get("stop_requested_by") or "an operator"
+        return codes.Reading(State.STOPPED, f"stopped by {who}"), None
+    if outcome.error:
+        passes = outcome.error == "no_resources"
+        again_after = _busy_delay(execution) if passes else None
+        return codes.Reading(State.FAILED, outcome.message), again_after
+    if outcome.ended_by == "lease":
+        cause = "Its host ended it, having lost touch with the database."
+        return codes.Reading(State.LOST, cause), timedelta(0)
+    if outcome.return_code is None:
+        return codes.Reading(State.LOST, outcome.message), timedelta(0)
+    reading = codes.read(execution.codes, outcome.return_code, outcome.signal)
+    return reading, _busy_delay(execution) if reading.busy else None
+
+
+def _unless_opposed(execution: Execution, end: End) -> End:
+    """A lost run is queued again at once, unless something speaks against it."""
+    obstacle = ""
+    if execution.source == Source.RECOVERY:
+        return replace(end, again_after=None)  # its end brings the next recovery run
+    if not execution.rerun_if_lost:
+        obstacle = "its Job says so (rerun_if_lost)"
+    elif by := execution.__dict__.get("stop_requested_by"):
+        obstacle = f"{by} had asked to stop it"
+    elif in_a_row(execution, State.LOST) >= LOST_IN_A_ROW:
+        obstacle = f"it was lost {LOST_IN_A_ROW} times in a row"
+    if not obstacle:
+        return end
+    reason = f"{end.reason} Not queued again: {obstacle}."
+    details = {**end.details, "not_queued_again": obstacle}
+    return replace(end, again_after=None, reason=reason, details=details)
+
+
+def _recovery(execution: Execution, outcome: Outcome) -> list[str]:
+    """What must run before anything else after this end; nothing in most cases."""
+    if outcome.error or not (
+        outcome.ended_by or codes.died(execution.codes, outcome.return_code, outcome.signal)
+    ):
+        return []
+    own = environments.recovery(execution.environment)
+    return own or codes.recovery(execution.codes, execution.argv)
+
+
+def _busy_delay(execution: Execution) -> timedelta | None:
+    """How long to wait before the next attempt; None after the last."""
+    settings, attempt = conf.current(), in_a_row(execution, State.FAILED)
+    if attempt >= settings.BUSY_ATTEMPTS:
+        return None
+    doubled: timedelta = settings.BUSY_DELAY * 2 ** min(attempt - 1, 20)
+    return min(doubled, settings.BUSY_DELAY_MAX)
+
+
+def in_a_row(execution: Execution, state: State) -> int:
+    """How often in a row this request came to this end, now included.
+
+    While the database is away, as far as that is known: the end itself must get through.
+    """
+    count = 1
+    try:
+        before = execution.retry_of
+        while before is not None and before.state == state:
+            count, before = count + 1, before.retry_of
+    except Error as error:
+        log.warning("%s: its earlier attempts can't be looked up: %s", execution.pk, error)
+        connections.close_all()
+    return count
+
+
+def _details(outcome: Outcome) -> dict[str, Any]:
+    found = {"error": outcome.error, "log_cut": outcome.log_cut, "leftovers": outcome.leftovers}
+    if outcome.message and not outcome.error:
+        found["note"] = outcome.message
+    return {name: value for name, value in found.items() if value}

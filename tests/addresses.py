@@ -1,0 +1,29 @@
+"""Where the servers are that the tests and the benchmarks use; needs no package but Python's own.
+
+``TEST_POSTGRES_URL``, ``TEST_MARIADB_URL`` and ``TEST_REDIS_URL`` say so; by default on this
+machine, without a password.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+from typing import Any
+from urllib.parse import urlsplit
+
+POSTGRES_URL = os.environ.get(
+    "TEST_POSTGRES_URL", f"postgres://{getpass.getuser()}@127.0.0.1:5432/postgres"
+)
+MARIADB_URL = os.environ.get("TEST_MARIADB_URL", "mysql://root@127.0.0.1:3306/mysql")
+REDIS_URL = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/0")
+
+
+def mariadb_login() -> dict[str, Any]:
+    """:data:`MARIADB_URL` as ``pymysql.connect`` takes it."""
+    url = urlsplit(MARIADB_URL)
+    return {
+        "host": url.hostname or "127.0.0.1",
+        "port": url.port or 3306,
+        "user": url.username or "root",
+        "password": url.password or "",
+    }
