@@ -23,17 +23,18 @@ LOST_IN_A_ROW = 3
 def end_of(execution: Execution, outcome: Outcome) -> End:
     """The end of a run."""
     reading, again_after = _read(execution, outcome)
+    recovery = _recovery(execution, outcome)
     path = conf.current().log_path(execution.pk)
     end = End(
         state=reading.state,
-        reason=reading.reason,
+        reason=_with_what_may_be_lost(execution, reading.reason) if recovery else reading.reason,
         return_code=None if reading.state == State.LOST else outcome.return_code,
         pid=execution.pid,
         log_path=str(path) if outcome.log else "",
         log_tail=output.tail(path, conf.current().LOG_TAIL) if outcome.log else "",
         details=_details(outcome),
         again_after=again_after,
-        recovery=_recovery(execution, outcome),
+        recovery=recovery,
     )
     return _unless_opposed(execution, end) if end.state == State.LOST else end
 
@@ -90,6 +91,19 @@ def _recovery(execution: Execution, outcome: Outcome) -> list[str]:
         return []
     own = environments.recovery(execution.environment)
     return own or codes.recovery(execution.codes, execution.argv)
+
+
+def _with_what_may_be_lost(execution: Execution, reason: str) -> str:
+    """The reason of a run that was cut off; a recovery run itself is the last chance of Bots.
+
+    Seen with bots-ediint 3.3.1: its crash recovery goes back one run, not two.
+    """
+    if execution.source != Source.RECOVERY:
+        return reason
+    pk = execution.details.get("recovers")
+    interrupted = f"run {pk}" if pk else "the run before it"
+    lost = f"What {interrupted} had in hand may be lost: see whether its files came out."
+    return f"{reason.removesuffix('.')}. {lost}"
 
 
 def _busy_delay(execution: Execution) -> timedelta | None:

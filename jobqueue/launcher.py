@@ -78,7 +78,11 @@ class Channel:
 
 
 class Log:
-    """The file that a run writes its output to by itself; its size is limited from outside."""
+    """The file that a run writes its output to by itself; its size is limited from outside.
+
+    One that is there already belongs to a run that the database has forgotten (restored from a
+    backup, another one with the same directory). It is kept as ``….log.old``.
+    """
 
     def __init__(self, path: str, limit: int) -> None:
         self.path = path
@@ -87,6 +91,8 @@ class Log:
         self.cut = False
         self._head = self._marker = self._left_out = 0
         try:
+            with suppress(FileNotFoundError):
+                os.replace(path, f"{path}.old")
             self.fd = open_with_directory(path, os.O_WRONLY | os.O_APPEND)
         except (OSError, ValueError) as error:
             self.problem = f"The log {shown(path)} could not be made: {words(error)}."

@@ -170,7 +170,7 @@ def test_a_stopped_engine_ends_at_once_and_its_file_is_not_lost(
 def test_bots_alone_loses_the_file_of_an_engine_that_was_killed(bots: RealBots) -> None:
     """What the queue has to make good; should Bots mend it, the recovery run can go."""
     lost = bots.send("slow")
-    killed = kill_in_the_middle(bots)
+    killed = kill_in_the_middle(bots, bots.new("slow"))
     bots.hold(0)
     for route in ("copy", "slow"):
         subprocess.run(bots.new(route), stderr=subprocess.DEVNULL, check=False)
@@ -179,7 +179,18 @@ def test_bots_alone_loses_the_file_of_an_engine_that_was_killed(bots: RealBots) 
     assert not lost.exists()
 
 
-@pytest.mark.parametrize("victim", ["engine", "recovery", "everything"])
+def test_bots_loses_the_file_when_its_recovery_is_killed_as_well(bots: RealBots) -> None:
+    """What the queue can't make good, and so has to say; should Bots mend it, the words can go."""
+    lost = bots.send("slow")
+    kill_in_the_middle(bots, bots.new("slow"))
+    kill_in_the_middle(bots, bots.engine("--cleanup"))
+    bots.hold(0)
+    subprocess.run(bots.engine("--cleanup"), stderr=subprocess.DEVNULL, check=True)
+
+    assert not lost.exists()
+
+
+@pytest.mark.parametrize("victim", ["engine", "everything"])
 def test_the_file_of_an_engine_that_was_killed_is_delivered(
     bots: RealBots, service: Service, victim: str
 ) -> None:
@@ -196,29 +207,43 @@ def test_the_file_of_an_engine_that_was_killed_is_delivered(
             service.kill()
             bots.hold(0)
             service.start()
-        elif victim == "recovery":
-            bots.hold(FOR_EVER)
-            service.kill(engine)
-            recovery = wait_until(bots.held, PATIENCE, "the recovery run to be in its middle")
-            bots.hold(0)
-            service.kill(recovery)
         else:
             bots.hold(0)
             service.kill(engine)
         wait_until(interrupted.exists, PATIENCE, "the file of the killed run to come out")
         wait_until(later.exists, PATIENCE, "the other route's file to come out")
-        rows = wait_until(
-            lambda: all_ended(service.json("queue", "list")), PATIENCE, "all runs to have ended"
-        )
+        killed, recovery, *_ = in_order(service)
 
-    rows.sort(key=lambda row: row["started_at"])
-    killed, *following = rows
     assert killed["state"] == ("lost" if victim == "everything" else "failed")
-    recoveries = [row for row in rows if row["source"] == "recovery"]
-    assert [row["argv"] for row in recoveries] == [bots.engine("--cleanup")] * len(recoveries)
-    assert len(recoveries) == (2 if victim == "recovery" else 1)
-    assert following[: len(recoveries)] == recoveries  # ahead of the one with priority 1
-    assert recoveries[-1]["state"] == "succeeded"
+    # Ahead of the one with priority 1.
+    assert (recovery["source"], recovery["argv"]) == ("recovery", bots.engine("--cleanup"))
+    assert recovery["state"] == "succeeded"
+
+
+def test_a_recovery_that_is_killed_is_followed_by_another_and_says_what_may_be_lost(
+    bots: RealBots, service: Service
+) -> None:
+    create_job(service, "Slow", bots.new("slow"))
+    create_job(service, "Copy", bots.new("copy"))
+    bots.send("slow")
+    later = bots.send("copy")
+    bots.hold(FOR_EVER)
+
+    with service:
+        service.manage("jobs", "run", "Slow", check=True)
+        engine = wait_until(bots.held, PATIENCE, "the engine to be in the middle of its run")
+        service.manage("jobs", "run", "-p1", "Copy", check=True)
+        bots.hold(FOR_EVER)
+        service.kill(engine)
+        recovery = wait_until(bots.held, PATIENCE, "the recovery run to be in its middle")
+        service.kill(recovery)
+        bots.hold(0)
+        wait_until(later.exists, PATIENCE, "the other route's file to come out")
+        killed, first, second, copy = in_order(service)
+
+    assert [row["source"] for row in (first, second)] == ["recovery", "recovery"]
+    assert f"run {killed['id']} had in hand may be lost" in first["reason"]
+    assert (first["state"], second["state"], copy["state"]) == ("failed", "succeeded", "succeeded")
 
 
 def test_asking_fifty_times_at_once_leaves_one_waiting_run(
@@ -243,10 +268,10 @@ def test_asking_fifty_times_at_once_leaves_one_waiting_run(
     assert [row["state"] for row in rows] == ["succeeded", "succeeded"]
 
 
-def kill_in_the_middle(bots: RealBots) -> int:
+def kill_in_the_middle(bots: RealBots, argv: list[str]) -> int:
     """An engine without the queue, killed once it has its files; its return code."""
     bots.hold(FOR_EVER)
-    with subprocess.Popen(bots.new("slow"), stderr=subprocess.DEVNULL) as engine:
+    with subprocess.Popen(argv, stderr=subprocess.DEVNULL) as engine:
         wait_until(bots.held, PATIENCE, "the engine to be in the middle of its run")
         engine.kill()
         return engine.wait()
@@ -294,6 +319,14 @@ def retries(service: Service) -> list[Row]:
 
 def all_ended(rows: list[Row]) -> list[Row]:
     return rows if all(row["state"] in ENDED for row in rows) else []
+
+
+def in_order(service: Service) -> list[Row]:
+    """All executions, once all have ended, by their start."""
+    rows = wait_until(
+        lambda: all_ended(service.json("queue", "list")), PATIENCE, "all runs to have ended"
+    )
+    return sorted(rows, key=lambda row: row["started_at"])
 
 
 def the_queue(service: Service) -> Row:

@@ -350,6 +350,13 @@ class TestLog:
         assert "/dev/null/1.log" in outcome.message
         assert int(error.read_text()) == errno.ENOSPC
 
+    def test_a_log_of_a_run_that_the_database_has_forgotten(self, bench: Bench) -> None:
+        bench.log.parent.mkdir(parents=True)
+        bench.log.write_text("of another run\n")
+        bench.outcome_of(["echo", "mine"])
+        assert bench.output() == "mine\n"
+        assert Path(f"{bench.log}.old").read_text() == "of another run\n"
+
     def test_a_job_that_removes_its_log(self, bench: Bench) -> None:
         argv = ["/bin/sh", "-c", f"echo some; rm {bench.log}"]
         assert bench.outcome_of(argv).return_code == 0

@@ -78,6 +78,11 @@ def now(execution: Execution) -> Execution:
     return Execution.objects.get(pk=execution.pk)
 
 
+def forgotten(path: Path) -> bool:
+    recovery.forget_run_files()
+    return not path.exists()
+
+
 def until_recorded(execution: Execution) -> Execution:
     """Workers look, one after another, until its end is known."""
 
@@ -203,8 +208,8 @@ class TestEnded:
         owner = Owner.parse(execution.owner)
         row = until_recorded(execution)
         assert (row.state, row.return_code) == (State.FAILED, 3)
-        recovery.forget_run_files()
-        assert not owner.run_path.exists()
+        # Not before the launcher, which keeps it locked, has gone.
+        wait_until(lambda: forgotten(owner.run_path), PATIENCE, "the run file to be forgotten")
         assert not Execution.objects.filter(retry_of=row).exists()
 
     def test_once(self, leave: Callable[..., Execution]) -> None:
@@ -411,15 +416,17 @@ class TestEngineThatWasCutOff:
         assert (claimed.pk, claimed.source) == (cleanup.pk, Source.RECOVERY)
 
     def test_a_recovery_that_is_cut_off_is_recovered_again_and_again(self) -> None:
-        an_abandoned(self.an_engine(rerun_if_lost=False))
+        cut_off = an_abandoned(self.an_engine(rerun_if_lost=False))
         for _ in range(5):
             looked()
             claimed = queue.claim("default")
             assert claimed is not None
             assert claimed.source == Source.RECOVERY
-            belongs_to(claimed, a_dead_owner())
+            cut_off, before = belongs_to(claimed, a_dead_owner()), cut_off
         looked()
         assert Execution.objects.waiting().count() == 1
+        assert f"What run {before.pk} had in hand may be lost" in now(cut_off).reason
+        assert "may be lost" not in Execution.objects.earliest("pk").reason
 
     def test_another_program_has_none(self) -> None:
         an_abandoned(a_command())
