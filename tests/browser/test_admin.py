@@ -19,6 +19,8 @@ from tests.users import a_user
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PASSWORD = "only for tests"
+#: Milliseconds: what a crowded machine may need for anything here.
+PATIENCE = 30_000
 WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 
 
@@ -45,6 +47,7 @@ def browser() -> Iterator[Browser]:
         ) as found,
     ):
         environment.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+        expect.set_options(timeout=PATIENCE)
         yield found
 
 
@@ -72,6 +75,7 @@ class Admin:
         page.fill("[name=username]", user.username)
         page.fill("[name=password]", PASSWORD)
         page.click("#login-form [type=submit]")
+        page.wait_for_load_state()
         return page
 
     def _complain(self, kind: str, text: str) -> None:
@@ -251,7 +255,7 @@ class TestLooks:
         page = admin.visit(f"jobqueue/execution/{run.pk}/change/")
         expect(page.locator("#jobqueue-output-heading")).to_be_visible()
         Execution.objects.filter(pk=run.pk).update(log_tail="news")
-        expect(page.locator(".jobqueue-log")).to_have_text("news", timeout=30_000)
+        expect(page.locator(".jobqueue-log")).to_have_text("news")
 
     @pytest.mark.parametrize("scheme", ["light", "dark"])
     def test_states_can_be_read(self, admin: Admin, scheme: str) -> None:
