@@ -8,7 +8,7 @@ from typing import Any
 
 from . import queue as _queue
 from . import requests as _requests
-from .models import Cluster, Execution, Job, Queue, Source, State
+from .models import Cluster, Execution, Fire, Job, Queue, Schedule, Source, State
 from .queue import (
     ADDED,
     DUPLICATE,
@@ -38,11 +38,13 @@ __all__ = [
     "Cluster",
     "Enqueued",
     "Execution",
+    "Fire",
     "Job",
     "JobDisabled",
     "NotQueued",
     "Outcome",
     "Queue",
+    "Schedule",
     "Source",
     "State",
     "cancel",

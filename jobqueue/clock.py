@@ -1,8 +1,9 @@
 """The thread that keeps time in a worker, while its main thread may be busy with a long run.
 
-It renews the lease, says that the cluster is alive, recovers runs that lost their worker, and wakes
-the queues in which a run could start and nobody else wakes for: after a pause or a delay that is
-over, and, when the worker has nothing to do, those of which a wake-up may have got lost.
+It fires the schedules that are due, renews the lease, says that the cluster is alive, recovers runs
+that lost their worker, and wakes the queues in which a run could start and nobody else wakes for:
+after a pause or a delay that is over, and, when the worker has nothing to do, those of which a
+wake-up may have got lost.
 """
 
 from __future__ import annotations
@@ -13,18 +14,22 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeVar
 
 from django.db import Error, connections
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from . import broker, cluster, conf, launcher, leases, owners, queue
+from . import broker, cluster, conf, launcher, leases, owners, queue, schedules
 from .models import Cluster
 from .models.cluster import SIGN_OF_LIFE
 from .recovery import Recovery, forget_run_files
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 #: Seconds between two looks.
 TICK = 1.0
@@ -32,6 +37,8 @@ TICK = 1.0
 RECOVERY = 2.0
 #: Seconds after which a queue that is still not served is woken again; doubles to the last.
 WAKE_AGAIN, WAKE_AGAIN_MAX = 2.0, 16.0
+#: Seconds between two looks for fire times that were worked out long ago.
+PLANNED_LONG_AGO = 60.0
 #: A cluster that was silent for so long is forgotten.
 FORGET = timedelta(days=1)
 
@@ -41,10 +48,10 @@ class Clock(threading.Thread):
 
     def __init__(self) -> None:
         super().__init__(name="jobqueue clock", daemon=True)
-        self._next_sign = self._next_renewal = self._next_recovery = 0.0
+        self._next_sign = self._next_renewal = self._next_recovery = self._next_planning = 0.0
         self._recovery = Recovery()
         self._is_over = threading.Event()
-        self._looked_at = timezone.now()
+        self._looked_at = self._fired_at = timezone.now()
         #: For each queue that is ready: when it's woken (again), and the pause after that.
         self._woken: dict[str, tuple[float, float]] = {}
 
@@ -57,14 +64,38 @@ class Clock(threading.Thread):
 
     def _tick_until(self, is_over: Callable[[], bool]) -> None:
         while True:
-            try:
-                self.tick(time.monotonic())
-            except Exception as error:  # the database may be away; the next tick tries again
-                log.warning("clock: %s", error)
-                connections.close_all()
+            started = time.monotonic()
+            self._try(partial(self.tick, started))
             if is_over():
                 return
-            self._is_over.wait(TICK)
+            self._fire_until(started + TICK)
+
+    def _fire_until(self, end: float) -> None:
+        """Fire what comes until this moment of the monotonic clock, each at its time."""
+        while not self._is_over.is_set() and (left := end - time.monotonic()) > 0:
+            next_at = self._try(partial(self.fire, timezone.now()))
+            due_in = (next_at - timezone.now()).total_seconds() if next_at else left
+            self._is_over.wait(max(0, min(due_in, left)))
+
+    def _try(self, look: Callable[[], T]) -> T | None:
+        try:
+            return look()
+        except Exception as error:  # the database may be away; the next look tries again
+            log.warning("clock: %s", error)
+            connections.close_all()
+            return None
+
+    def fire(self, now: datetime) -> datetime | None:
+        """Queue what is due at this moment; when the next schedule fires."""
+        if now < self._fired_at - schedules.SET_BACK:
+            log.warning("clock: set back from %s to %s", self._fired_at, now)
+            schedules.refresh(now)
+        self._fired_at = now
+        next_at = schedules.next_fire_at()
+        if next_at is not None and next_at <= now:
+            schedules.enqueue_due(now)
+            next_at = schedules.next_fire_at()
+        return next_at
 
     def tick(self, now: float) -> None:
         """One look, at this moment of the monotonic clock (seconds)."""
@@ -72,12 +103,17 @@ class Clock(threading.Thread):
             leases.renew()
             self._next_renewal = now + leases.RENEW * leases.length()
         if now >= self._next_sign:
-            _say_alive()
+            if _say_alive():
+                schedules.refresh(timezone.now())
             self._next_sign = now + SIGN_OF_LIFE.total_seconds()
         self._recovery.look_after_adopted()
         if now >= self._next_recovery:
             self._recovery.look(now)
             self._next_recovery = now + (TICK if self._recovery.watches else RECOVERY)
+        if now >= self._next_planning:
+            long_ago = timezone.now() - schedules.PLAN_HOLDS
+            schedules.refresh(timezone.now(), planned_before=long_ago)
+            self._next_planning = now + PLANNED_LONG_AGO
         if not cluster.stopping():
             self._wake(now)
 
@@ -126,18 +162,19 @@ class Clock(threading.Thread):
             log.warning("cluster not signed off: %s", error)
 
 
-def _say_alive() -> None:
+def _say_alive() -> bool:
+    """Whether the cluster did so for the first time."""
     identity = cluster.identity()
     if identity is None:
-        return
+        return False
     others = Cluster.objects.filter(host=conf.current().HOST).exclude(uuid=identity.uuid)
     if Cluster.objects.filter(uuid=identity.uuid).update(seen_at=Now()):
         # Its process can't be asked; that of another machine with this name may live.
         _forget(other for other in others.dead() if not other.is_here)
-        return
+        return False
     Cluster.objects.dead().filter(seen_at__lt=timezone.now() - FORGET).delete()
     _forget(other for other in others if other.is_gone)
-    _introduce(identity)
+    return _introduce(identity)
 
 
 def _forget(clusters: Iterable[Cluster]) -> None:
@@ -146,9 +183,9 @@ def _forget(clusters: Iterable[Cluster]) -> None:
         dead.delete()
 
 
-def _introduce(identity: cluster.Identity) -> None:
+def _introduce(identity: cluster.Identity) -> bool:
     process = owners.Owner(owners.here(), identity.pid, launcher.started(identity.pid))
-    Cluster.objects.get_or_create(
+    _, is_new = Cluster.objects.get_or_create(
         uuid=identity.uuid,
         defaults={
             "name": cluster.name(identity),
@@ -159,3 +196,4 @@ def _introduce(identity: cluster.Identity) -> None:
             "seen_at": Now(),
         },
     )
+    return is_new

@@ -170,6 +170,12 @@ def relaxed() -> AbstractContextManager[None]:
     return sql.statements(connection).relaxed(connection)
 
 
+def durable() -> AbstractContextManager[None]:
+    """What is committed in it is on the disk; for a transaction of several requests."""
+    connection = _connection()
+    return sql.statements(connection).durable(connection)
+
+
 def claim(queue: str) -> Execution | None:
     """Start the best waiting request; None if there is none, one runs already, or it is paused."""
     connection = _connection()

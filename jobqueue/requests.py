@@ -35,6 +35,7 @@ def build(
     priority: int = DEFAULT_PRIORITY,
     queue: str | None = None,
     trigger: datetime | None = None,
+    fire_at: datetime | None = None,
     not_before: datetime | None = None,
     source: str = Source.API,
     requested_by: str = "",
@@ -44,6 +45,9 @@ def build(
     working_directory: str = "",
 ) -> Execution:
     """The request, not yet saved.
+
+    A `trigger` is part of what is asked for. A schedule's fire time is handed over in the same way,
+    but two requests that differ in that alone are the same.
 
     Raises:
         NotQueued: something about it is wrong.
@@ -66,6 +70,7 @@ def build(
     execution.requested_by = _storable(requested_by or "")[:254]
     execution.details = _storable_json(details or {})
     execution.digest = execution.request_digest()
+    execution.trigger_at = execution.trigger_at or fire_at
     return execution
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from django.utils import timezone
 
 from jobqueue import conf, launcher, owners, queue, requests
-from jobqueue.models import Cluster, Execution, Job, Source, State
+from jobqueue.models import Cluster, Execution, Job, Schedule, Source, State
 from jobqueue.owners import Owner
 
 _numbers = itertools.count(1)
@@ -24,6 +24,12 @@ def a_command() -> list[str]:
 def a_job(**over: Any) -> Job:
     """A saved Job."""
     return Job.objects.create(**{"name": f"Job {next(_numbers)}", "argv": a_command(), **over})
+
+
+def a_schedule(**over: Any) -> Schedule:
+    """A saved Schedule: every hour on the hour, UTC."""
+    values = {"name": f"Schedule {next(_numbers)}", "expression": "0 * * * *", "timezone": "UTC"}
+    return Schedule.objects.create(**{**values, "job": over.pop("job", None) or a_job(), **over})
 
 
 def a_request(what: list[str] | Job | None = None, **over: Any) -> Execution:

@@ -5,5 +5,20 @@ from .execution import Execution, Source, State
 from .job import Codes, Job
 from .lease import Lease
 from .queue import Queue
+from .schedule import CatchUp, Fire, FireOutcome, Kind, Schedule
 
-__all__ = ["Cluster", "Codes", "Execution", "Job", "Lease", "Queue", "Source", "State"]
+__all__ = [
+    "CatchUp",
+    "Cluster",
+    "Codes",
+    "Execution",
+    "Fire",
+    "FireOutcome",
+    "Job",
+    "Kind",
+    "Lease",
+    "Queue",
+    "Schedule",
+    "Source",
+    "State",
+]

@@ -1,0 +1,273 @@
+"""Due schedules become requests, once for each fire time.
+
+A look takes the schedules whose time has come, queues their Jobs, notes each fire time and works
+out the next one, all in one transaction. Any number of clocks may look at once: the rows are locked
+meanwhile, and the database takes each fire time once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import takewhile
+
+from django.db import InterfaceError, OperationalError, router, transaction
+from django.utils import timezone
+
+from . import queue, recurrence, requests
+from .models import CatchUp, Fire, FireOutcome, Job, Schedule, Source
+
+log = logging.getLogger(__name__)
+
+#: Schedules in one transaction.
+BATCH = 100
+#: A fire this late is on time; the second holds if there is only one.
+ON_TIME, ON_TIME_ALONE = timedelta(seconds=1), timedelta(seconds=5)
+#: Missed fires of one schedule that are made up at most.
+MADE_UP_MOST = 1000
+#: A clock that was set back by less goes on from where it was.
+SET_BACK = timedelta(hours=3)
+#: After so long a next fire time is worked out anew: the rules of a zone may have changed.
+PLAN_HOLDS = timedelta(days=1)
+
+_INSTANT = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class Due:
+    """What is to be done about a schedule whose time has come."""
+
+    #: The fire times to queue, in order.
+    run: list[datetime]
+    #: The last fire time that has come.
+    last: datetime
+    #: How many that came are left out.
+    missed: int
+    #: The next fire time, later than now.
+    next: datetime | None
+
+
+def enqueue_due(now: datetime) -> list[Fire]:
+    """Queue all that is due at this moment; the fire times, as they were noted.
+
+    A schedule that can't be queued is put aside, with its problem, and disturbs no other.
+    """
+    noted: list[Fire] = []
+    while True:
+        due = list(Schedule.objects.due(now).values_list("pk", flat=True)[:BATCH])
+        if not due:
+            return noted
+        noted += _enqueue(due, now)
+
+
+def next_fire_at() -> datetime | None:
+    """When the next schedule fires; None if none will."""
+    return Schedule.objects.planned().values_list("next_fire_at", flat=True).first()
+
+
+def refresh(now: datetime, planned_before: datetime | None = None) -> int:
+    """Work out the next fire times anew, of all schedules or of those that were planned before.
+
+    What is due stays due.
+
+    Returns:
+        How many were another time.
+    """
+    schedules = Schedule.objects.filter(enabled=True)
+    if planned_before is not None:
+        schedules = schedules.filter(planned_at__lt=planned_before)
+    return sum(_plan_anew(schedule, now) for schedule in schedules.iterator())
+
+
+def _plan_anew(schedule: Schedule, now: datetime) -> bool:
+    before = schedule.next_fire_at
+    if before is not None and before <= now and not schedule.is_to_plan:
+        return False
+    try:
+        schedule.plan(_from(schedule, now))
+    except Exception as error:
+        return _put_aside(schedule, error)
+    _write(schedule, before, "problem", "planned_at", "planned_from", "next_fire_at")
+    return schedule.next_fire_at != before
+
+
+def _from(schedule: Schedule, now: datetime) -> datetime:
+    """The moment after which the next fire is due: with a clock set back, not what has been."""
+    last = schedule.last_fire_at
+    if last is None or last <= now:
+        return now
+    if last - now < SET_BACK:
+        return last
+    log.warning("schedule %s: the clock was set back by hours, it goes on from now", schedule)
+    return now
+
+
+def _enqueue(pks: Sequence[int], now: datetime) -> list[Fire]:
+    """All in one transaction; when that fails, each in its own, so that one disturbs no other."""
+    try:
+        return _in_one_transaction(pks, now)
+    except Exception as error:
+        if len(pks) > 1:
+            log.warning("schedules: %s; one by one", error)
+            return [fire for pk in pks for fire in _enqueue([pk], now)]
+        if isinstance(error, (OperationalError, InterfaceError)):
+            raise  # the database is away, locked or busy: the next look tries again
+        for schedule in Schedule.objects.due(now).filter(pk__in=pks):  # unless it's done by now
+            _put_aside(schedule, error)
+        return []
+
+
+def _in_one_transaction(pks: Sequence[int], now: datetime) -> list[Fire]:
+    alias = router.db_for_write(Schedule)
+    with queue.durable(), transaction.atomic(using=alias):
+        locked = Schedule.objects.due(now).filter(pk__in=pks).select_for_update()
+        due = {schedule: found for schedule in locked if (found := _look(schedule, now))}
+        known = _noted(due)
+        jobs = Job.objects.in_bulk({schedule.job_id for schedule in due})
+        fires = [
+            fire
+            for schedule, found in due.items()
+            for fire in _fire(schedule, jobs[schedule.job_id], found, known)
+        ]
+        Fire.objects.bulk_create(fires)
+        for schedule, found in due.items():
+            schedule.last_fire_at = found.last
+            schedule.next_fire_at, schedule.planned_at = found.next, now
+        Schedule.objects.bulk_update(due, ["last_fire_at", "next_fire_at", "planned_at"])
+    return fires
+
+
+def _noted(due: dict[Schedule, Due]) -> set[tuple[int, datetime]]:
+    """The fire times that have been before, such as after the clock was set back."""
+    if not due:
+        return set()
+    since = min(found.run[0] if found.run else found.last for found in due.values())
+    fires = Fire.objects.filter(schedule__in=list(due), fire_at__gte=since)
+    return set(fires.values_list("schedule_id", "fire_at"))
+
+
+# What is due
+
+
+def _look(schedule: Schedule, now: datetime) -> Due | None:
+    """None if its times can't be understood."""
+    try:
+        return look(schedule, now)
+    except Exception as error:  # of whatever kind: the others must fire
+        _put_aside(schedule, error)
+        return None
+
+
+def look(schedule: Schedule, now: datetime) -> Due:
+    """What is to be done at this moment about a schedule that is due; changes nothing.
+
+    Raises:
+        ValueError: its times can't be understood.
+    """
+    first = schedule.next_fire_at
+    if first is None or first > now:
+        raise ValueError(f"The schedule {schedule} isn't due.")
+    until = min(now, schedule.last_at or now)
+    later, count = recurrence.latest(schedule.recurrence(), first, until)
+    last = later or first
+    is_on_time = now - last <= (ON_TIME if count else ON_TIME_ALONE)
+    run = _to_run(schedule, first, last, now) or ([last] if is_on_time else [])
+    return Due(run, last, count + 1 - len(run), schedule.next_after(now))
+
+
+def _to_run(schedule: Schedule, first: datetime, last: datetime, now: datetime) -> list[datetime]:
+    """What is made up, the last fire included; nothing if that came too long ago."""
+    grace = schedule.misfire_grace
+    if schedule.catch_up == CatchUp.NONE or (grace is not None and now - last > grace):
+        return []
+    if schedule.catch_up == CatchUp.LATEST:
+        return [last]
+    since = first if grace is None else max(first, now - grace)
+    return _last_ones(schedule, first, since, last)
+
+
+def _last_ones(
+    schedule: Schedule, first: datetime, since: datetime, last: datetime
+) -> list[datetime]:
+    """The fires from one moment to another, the last thousand at most; `first` is one."""
+    length = timedelta(hours=1)
+    while True:
+        start = max(since, last - length) - _INSTANT
+        found = list(takewhile(lambda fire: fire <= last, schedule.fires(max(first, start))))
+        if start < first <= last:
+            found.insert(0, first)
+        if len(found) >= MADE_UP_MOST or start < since:
+            return found[-MADE_UP_MOST:]
+        length *= 2
+
+
+# Firing
+
+
+def _fire(
+    schedule: Schedule, job: Job, due: Due, known: set[tuple[int, datetime]]
+) -> Iterable[Fire]:
+    """Queue what is to run; each time that has come, or the last of those that are left out."""
+    if due.missed:
+        log.warning("schedule %s: %s fire times missed, up to %s", schedule, due.missed, due.last)
+    missed = due.missed
+    for moment in due.run:
+        if (schedule.pk, moment) not in known:
+            yield _request(schedule, job, moment, missed)
+            missed = 0
+    if not due.run and (schedule.pk, due.last) not in known:
+        reason = _why_missed(schedule)
+        yield Fire(
+            schedule=schedule,
+            fire_at=due.last,
+            outcome=FireOutcome.MISSED,
+            missed=missed,
+            reason=reason,
+        )
+
+
+def _request(schedule: Schedule, job: Job, moment: datetime, missed: int) -> Fire:
+    fire = Fire(schedule=schedule, fire_at=moment, missed=missed)
+    # Where each missed time counts, no two are the same request.
+    as_trigger = schedule.catch_up == CatchUp.ALL
+    try:
+        request = requests.build(
+            job,
+            priority=schedule.priority,
+            queue=schedule.queue or None,
+            trigger=moment if as_trigger else None,
+            fire_at=moment,
+            source=Source.SCHEDULE,
+            requested_by=schedule.name,
+            details={"missed": missed} if missed else None,
+        )
+    except requests.NotQueued as error:
+        fire.outcome, fire.reason = FireOutcome.REFUSED, str(error)
+        log.warning("schedule %s: fire of %s refused: %s", schedule, moment, error)
+        return fire
+    answer = queue.enqueue(request)
+    fire.outcome, fire.execution = FireOutcome(answer.outcome), answer.execution
+    return fire
+
+
+def _why_missed(schedule: Schedule) -> str:
+    if schedule.catch_up == CatchUp.NONE:
+        return "The service was away, and this schedule makes nothing up."
+    return f"The service was away for longer than the misfire grace, {schedule.misfire_grace}."
+
+
+def _put_aside(schedule: Schedule, error: Exception) -> bool:
+    """Fire it no more until its times are mended, or worked out anew."""
+    log.error("schedule %s is put aside: %s", schedule, error)
+    before, schedule.next_fire_at = schedule.next_fire_at, None
+    schedule.problem, schedule.planned_at, schedule.planned_from = str(error), timezone.now(), ""
+    _write(schedule, before, "next_fire_at", "problem", "planned_at", "planned_from")
+    return before is not None
+
+
+def _write(schedule: Schedule, before: datetime | None, *fields: str) -> None:
+    """Unless somebody else has changed the next fire time meanwhile."""
+    values = {name: getattr(schedule, name) for name in fields}
+    Schedule.objects.filter(pk=schedule.pk, next_fire_at=before).update(**values)
