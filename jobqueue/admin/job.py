@@ -18,13 +18,14 @@ from django.utils.translation import gettext_lazy as _
 from ..commandline import printable
 from ..models import Execution, Job
 from . import actions, command_preview, display, links
+from .deletion import WithoutHistory
 from .job_form import JobForm
 from .pages import ObjectPages
 from .search import CommandSearch
 
 
 @admin.register(Job)
-class JobAdmin(CommandSearch, ObjectPages[Job]):
+class JobAdmin(WithoutHistory, CommandSearch, ObjectPages[Job]):
     """To run one takes ``view_job`` with ``run_job``, to edit one Django's ``change_job``."""
 
     form = JobForm
