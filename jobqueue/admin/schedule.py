@@ -40,9 +40,13 @@ class ScheduleAdmin(WithoutHistory, ScheduleRecord, ObjectPages[Schedule]):
         (None, {"fields": ("name", "job", "enabled")}),
         (
             _("When"),
-            {"fields": (*("kind", "expression", "both_days", "interval", "once_at"), "timezone")},
+            {
+                "fields": (
+                    *("kind", "expression", "both_days", "interval", "once_at"),
+                    *("timezone", "times"),
+                )
+            },
         ),
-        (_("Next times"), {"fields": ("times",)}),
         (_("How"), {"fields": ("priority", "queue", "catch_up", "misfire_grace")}),
         (_("Limits"), {"fields": ("first_at", "last_at", "anchor_at"), "classes": ("collapse",)}),
     )
@@ -62,7 +66,7 @@ class ScheduleAdmin(WithoutHistory, ScheduleRecord, ObjectPages[Schedule]):
         if obj is None or self.has_change_permission(request, obj):
             return fieldsets
         fields = {
-            str(_("When")): ("words", "timezone"),
+            str(_("When")): ("words", "timezone", "times"),
             str(_("Limits")): ("limits_in_words",),
         }
         return [

@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy
 
 from .. import recurrence
 from ..models import Schedule
-from ..models.execution import FIRST, LAST
+from ..models.execution import DEFAULT_PRIORITY, FIRST, LAST
 from . import display
 
 if TYPE_CHECKING:
@@ -147,6 +147,7 @@ class ScheduleForm(TimingForm):
     priority = forms.TypedChoiceField(
         label=gettext_lazy("Priority"),
         coerce=int,
+        initial=DEFAULT_PRIORITY,
         choices=[
             (FIRST, gettext_lazy("1 (first)")),
             *((number, str(number)) for number in range(FIRST + 1, LAST)),

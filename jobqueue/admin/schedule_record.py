@@ -129,8 +129,9 @@ class ScheduleRecord(_Base):
             parts.append(
                 self._link("jobqueue_execution_change", fire.execution_id, display.state(state))
             )
-        parts += [missed_in_words(fire), display.short(fire.reason, 90)]
-        return format_html_join(" ", "{}", ((part,) for part in parts if part))
+        parts.append(missed_in_words(fire))
+        told = format_html_join(" ", "{}", ((part,) for part in parts if part))
+        return display.two_lines(told, display.short(fire.reason, 90))
 
     @admin.display(description=gettext_lazy("priority"), ordering="priority")
     def shown_priority(self, schedule: Schedule) -> str:
