@@ -8,7 +8,7 @@ somebody was first, which is a normal answer and no error.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -101,6 +101,45 @@ def enqueue(request: Execution) -> Enqueued:
     elif connection.in_atomic_block and not _added_here(connection, answer.execution):
         transaction.on_commit(partial(_add_or_find_again, request), connection.alias)
     return answer
+
+
+def enqueue_all(requests: Sequence[Execution]) -> list[Enqueued]:
+    """Queue several requests at once, in few statements; the answers in their order.
+
+    Raises:
+        IntegrityError: somebody asked for one of them at this very moment, and nothing was queued.
+    """
+    connection = _connection()
+    with sql.statements(connection).durable(connection), transaction.atomic(using=_alias()):
+        slots = [sql.slot_of_waiting(request.queue, request.digest) for request in requests]
+        serving = {row.slot: row for row in Execution.objects.filter(slot__in=slots)}
+        answers = [
+            _answer(request, serving.setdefault(slot, request))
+            for slot, request in zip(slots, requests, strict=True)
+        ]
+        added = [answer.execution for answer in answers if answer.outcome is ADDED]
+        Execution.objects.bulk_create(added)
+        woken: set[str] = set()
+        for request, answer in zip(requests, answers, strict=True):
+            transaction.on_commit(partial(_log, answer, request), connection.alias)
+            if answer.outcome is ADDED:
+                needed = None if request.queue not in woken else False
+                woken.add(request.queue)
+                transaction.on_commit(partial(_wake_for, request, needed), connection.alias)
+            elif answer.execution not in added:
+                transaction.on_commit(partial(_add_or_find_again, request), connection.alias)
+    return answers
+
+
+def _answer(request: Execution, serving: Execution) -> Enqueued:
+    """What becomes of a request that this one serves: itself, another new one, or a waiting one."""
+    if serving is request:
+        return Enqueued(ADDED, request)
+    if not serving._state.adding:
+        return Enqueued(_promote(serving, request.priority), serving)
+    outcome = PROMOTED if request.priority < serving.priority else DUPLICATE
+    serving.priority = min(serving.priority, request.priority)
+    return Enqueued(outcome, serving)
 
 
 def _add_or_find(

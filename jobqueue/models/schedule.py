@@ -335,6 +335,7 @@ class Fire(models.Model):
         related_name="fires",
         verbose_name=_("execution"),
     )
+    #: When its request was in the queue, so how late it came.
     recorded_at = models.DateTimeField(_("recorded"), default=timezone.now)
 
     objects = PrimaryManager()
