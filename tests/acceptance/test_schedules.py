@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 from datetime import UTC, datetime, timedelta
@@ -75,7 +76,7 @@ def enough(service: Service, name: str, number: int) -> list[tuple[datetime, str
 
 def gaps(fired: list[tuple[datetime, str, int]]) -> set[timedelta]:
     moments = [moment for moment, _, _ in fired]
-    return {b - a for a, b in zip(moments, moments[1:], strict=False)}
+    return {b - a for a, b in itertools.pairwise(moments)}
 
 
 def accounted_for(fired: list[tuple[datetime, str, int]]) -> int:
