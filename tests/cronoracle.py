@@ -7,7 +7,7 @@ each value whether it matches, and what clocks do is asked of Python's `fold`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 BIG = timedelta(hours=3)
