@@ -80,8 +80,7 @@ class Cron:
     both_days: bool = False
 
     def __post_init__(self) -> None:
-        # To find out what is wrong; both are kept.
-        _ = self._read, self._zone
+        _ = self._read, self._zone  # refused here and now if they can't be used
 
     def fires(self, after: datetime) -> Iterator[datetime]:
         """The moments in UTC, strictly later than `after` (aware), strictly increasing."""
@@ -102,13 +101,13 @@ class Cron:
         local = next(self._read.times(change.begins, change.ends), None)
         if local is None:
             return None
-        outcome: Outcome
-        if self._is_treated(change):
-            outcome = "made up" if change.is_gap else "once"
+        if change.is_gap:
+            outcome: Outcome = "made up" if self._runs_once(change) else "lost"
+            fires = [change.at.replace(tzinfo=UTC)] if self._runs_once(change) else []
         else:
-            outcome = "lost" if change.is_gap else "twice"
-        fires = tuple(islice(self._fires_around(change), ODD_FIRES_LIMIT))
-        return OddTime(outcome, change.begins, change.ends, local, fires)
+            outcome = "once" if self._runs_once(change) else "twice"
+            fires = list(islice(self._both_passes(change), ODD_FIRES_LIMIT))
+        return OddTime(outcome, change.begins, change.ends, local, tuple(fires))
 
     @cached_property
     def _read(self) -> Expression:
@@ -118,7 +117,7 @@ class Cron:
     def _zone(self) -> ZoneInfo:
         return zone_info(self.zone)
 
-    def _is_treated(self, change: Change) -> bool:
+    def _runs_once(self, change: Change) -> bool:
         """Whether it runs once for a time that is skipped, or that comes twice."""
         return self._read.is_fixed and not change.is_big
 
@@ -126,7 +125,7 @@ class Cron:
         """The moments of a stretch, in naive UTC."""
         start, end = shift(stretch.start, stretch.offset), shift(stretch.end, stretch.offset)
         change = stretch.change
-        if change and self._is_treated(change):
+        if change and self._runs_once(change):
             if not change.is_gap:
                 start = max(start, change.ends)
             elif change.at == stretch.start and any(self._read.times(change.begins, change.ends)):
@@ -135,13 +134,10 @@ class Cron:
         for local in self._read.times(start, end):
             yield local - stretch.offset
 
-    def _fires_around(self, change: Change) -> Iterator[datetime]:
-        """What makes up for the time that is skipped, or both passes of what comes twice."""
-        if change.is_gap and not self._is_treated(change):
-            return iter(())
-        size = timedelta() if change.is_gap else change.size
-        first, last = change.at - size - _SECOND, change.at + size - _SECOND
-        return _until(self, first.replace(tzinfo=UTC), max(last, change.at).replace(tzinfo=UTC))
+    def _both_passes(self, change: Change) -> Iterator[datetime]:
+        """The moments in the time that comes twice."""
+        before, last = change.at - change.size - _SECOND, change.at + change.size - _SECOND
+        return _until(self, before.replace(tzinfo=UTC), last.replace(tzinfo=UTC))
 
 
 @dataclass(frozen=True)

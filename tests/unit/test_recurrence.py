@@ -396,6 +396,11 @@ class TestClockChanges:
         moments = next_fires(expression, FOLD, AMSTERDAM, len(found))
         assert [text[8:16] for text in shown(moments)] == found
 
+    def test_what_was_made_up_is_over_afterwards(self) -> None:
+        for hours in range(24):
+            after = utc("2026-03-29 01:00") + timedelta(hours=hours)
+            assert next_fires("30 2 * * *", after, AMSTERDAM, 1) == [utc("2026-03-30 00:30")]
+
     def test_in_the_second_pass_a_fixed_one_is_over(self) -> None:
         for minute in range(0, 61, 10):
             after = utc("2026-10-25 00:30") + timedelta(minutes=minute)
@@ -426,6 +431,10 @@ class TestClockChanges:
              ["2026-03-29 01:00", "2026-03-30 00:30"]),
             ("Africa/Casablanca", "30 2 * * *", "2025-02-22 12:00",
              ["2025-02-23 01:30", "2025-02-24 02:30"]),
+            # Forward, and back a week later.
+            ("America/Recife", "0 12 * * *", "2000-10-07",
+             ["2000-10-07 15:00", *(f"2000-10-{day:02} 14:00" for day in range(8, 15)),
+              "2000-10-15 15:00"]),
             # Three hours and more, as a zone far south and one on the date line did.
             ("Antarctica/Casey", "0 3 * * *", "2009-10-17 12:00", ["2009-10-18 16:00"]),
             ("Antarctica/Casey", "30 0 * * *", "2010-03-04 12:00",
@@ -457,6 +466,8 @@ class TestOddTimes:
                               ("fold", "twice", "10-25 02:00",
                                ["2026-10-25 00:00:00", "2026-10-25 00:30:00",
                                 "2026-10-25 01:00:00", "2026-10-25 01:30:00"])]),
+            ("0 1-4 * * *", [("gap", "made up", "03-29 02:00", ["2026-03-29 01:00:00"]),
+                             ("fold", "once", "10-25 02:00", ["2026-10-25 00:00:00"])]),
             ("0 3 * * *", []),
             ("59 1 * * *", []),
             ("30 2 * * 1-6", []),
@@ -605,6 +616,7 @@ class TestLatest:
         [
             ("* * * * * *", "2027-01-01 00:00:00.5", "2027-01-01"),
             ("* * * * * *", "2026-12-31 23:59:59.999", "2026-12-31 23:59:59"),
+            ("* * * * * *", "2026-01-02 03:46:41", "2026-01-02 03:46:41"),
             ("* * * 1-3 1 *", "2026-12-31", "2026-01-03 23:59:59"),
             ("* 1 * 1 *", "2099-12-31", "2099-01-31 01:59"),
         ],
