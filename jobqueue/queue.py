@@ -19,13 +19,13 @@ from typing import Any
 
 from django.db import IntegrityError, connections, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Min
+from django.db.models import F, Min
 from django.utils import timezone
 
 from . import broker, conf, owners, signals
 from . import statements as sql
 from .commandline import printable
-from .models import Execution, Job, Queue, Source, State
+from .models import Execution, Fire, Job, Queue, Source, State
 from .models.execution import RECOVERY_PRIORITY
 from .requests import aware, priority_number, queue_name
 
@@ -537,8 +537,10 @@ def with_requests() -> Iterator[str]:
 def prune(before: datetime, step: int = 500) -> Iterator[int]:
     """Delete ended executions that were queued before a time, and their logs, in small steps.
 
+    Fire times from before then go as well, but for the last one of each schedule.
+
     Yields:
-        How many each step deleted.
+        How many executions each step deleted.
     """
     old = Execution.objects.old(before)
     while rows := list(old.order_by("pk").values_list("pk", "log_path")[:step]):
@@ -547,6 +549,9 @@ def prune(before: datetime, step: int = 500) -> Iterator[int]:
                 Path(log_path).unlink(missing_ok=True)
         Execution.objects.filter(pk__in=[pk for pk, _ in rows]).delete()
         yield len(rows)
+    fires = Fire.objects.filter(fire_at__lt=before).exclude(fire_at=F("schedule__last_fire_at"))
+    while pks := list(fires.values_list("pk", flat=True)[:step]):
+        Fire.objects.filter(pk__in=pks).delete()
 
 
 def _log(answer: Enqueued, request: Execution) -> None:

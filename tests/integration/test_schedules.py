@@ -466,6 +466,19 @@ class TestRefresh:
         assert "set back" in caplog.text
 
 
+class TestPruning:
+    def test_old_fire_times_go_but_for_the_last_one(self) -> None:
+        often, seldom = a_schedule(last_fire_at=NOON), a_schedule(last_fire_at=NOON - 400 * DAY)
+        for schedule, moment in (
+            *((often, NOON - 2 * DAY), (often, NOON - HOUR), (often, NOON)),
+            (seldom, NOON - 400 * DAY),
+        ):
+            Fire.objects.create(schedule=schedule, fire_at=moment, outcome="added")
+        assert list(queue.prune(NOON - DAY)) == []
+        assert [moment for moment, _, _ in history(often)] == [NOON - HOUR, NOON]
+        assert [moment for moment, _, _ in history(seldom)] == [NOON - 400 * DAY]
+
+
 class TestClock:
     def test_at_rest_it_asks_one_question(
         self, django_assert_num_queries: DjangoAssertNumQueries
