@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 import json
 import sys
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import servers
 from tests.commands import program
 from tests.service import Role, Service
 from tests.waiting import wait_until
@@ -139,6 +141,31 @@ def test_a_killed_worker_or_cluster_makes_none_fire_twice(service: Service) -> N
     times = [row["trigger_at"] for row in requests(service, "Often")]
     assert len(times) == len(set(times))
     assert len(times) >= len(fired)
+
+
+@pytest.mark.parametrize("kind", ["postgres", "mariadb"])
+def test_two_hosts_fire_each_time_once(kind: str, tmp_path: Path) -> None:
+    servers.need(kind)
+    new = {"postgres": servers.new_postgres_database, "mariadb": servers.new_mariadb_database}
+    with new[kind]() as url:
+        settings = {"DJANGO_SETTINGS_MODULE": "tests.crash_settings", "DATABASE_URL": url}
+        one, other = (
+            Service(tmp_path / name, {**settings, "JOBQUEUE_HOST": name}) for name in ("a", "b")
+        )
+        one.manage("migrate", check=True)
+        for name in ("Often", "As often"):
+            schedule(one, name, catch_up="all")
+        with one, other:
+            enough(one, "As often", 6)
+            fired = {name: history(one, name) for name in ("Often", "As often")}
+            rows = {name: requests(one, name) for name in fired}
+
+    for name, moments in fired.items():
+        assert gaps(moments) == {SECOND}
+        assert {outcome for _, outcome, _ in moments} == {"added"}
+        times = Counter(datetime.fromisoformat(row["trigger_at"]) for row in rows[name])
+        assert set(times.values()) == {1}
+        assert {moment for moment, _, _ in moments} <= set(times)
 
 
 def test_django_q2_keeps_its_own_schedules(service: Service) -> None:
