@@ -480,12 +480,17 @@ def _plain(command: Command) -> Message:
 
 
 def _runs(pid: int, execution: int) -> bool:
-    """Whether this process is of the run of that Execution."""
-    try:
-        environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-    except OSError:
-        return False
-    return f"JOBQUEUE_EXECUTION={execution}".encode() in environment
+    """Whether a process is of this run, by its environment."""
+    wanted = f"JOBQUEUE_EXECUTION={execution}".encode()
+    for _ in range(100):
+        try:
+            environment = Path(f"/proc/{pid}/environ").read_bytes()
+        except OSError:
+            return False
+        if environment or not live_members(pid):
+            return wanted in environment.split(b"\0")
+        time.sleep(0.01)  # a process that has just begun has none for a moment
+    return False
 
 
 def _session_writing_to(log_path: str) -> int | None:

@@ -43,8 +43,11 @@ def build(
     environment: str = "",
     env: Mapping[str, str] | None = None,
     working_directory: str = "",
+    is_current: bool = False,
 ) -> Execution:
     """The request, not yet saved.
+
+    A Job is read anew, unless it is_current.
 
     A `trigger` is part of what is asked for. A schedule's fire time is handed over in the same way,
     but two requests that differ in that alone are the same.
@@ -54,7 +57,7 @@ def build(
     """
     try:
         if isinstance(command_or_job, Job):
-            execution = _from_job(command_or_job)
+            execution = _from_job(command_or_job, is_current)
         else:
             execution = _from_command(command_or_job, environment, env or {}, working_directory)
         execution.queue = queue_name(queue if queue is not None else execution.queue)
@@ -112,8 +115,8 @@ def source_name(value: object) -> str:
     return str(value)
 
 
-def _from_job(job: Job) -> Execution:
-    stored = Job.objects.filter(pk=job.pk).first()
+def _from_job(job: Job, is_current: bool) -> Execution:
+    stored = job if is_current else Job.objects.filter(pk=job.pk).first()
     if stored is None:
         raise NotQueued(f"The Job {job.name!r} isn't there (any more).")
     if not (stored.enabled and job.enabled):

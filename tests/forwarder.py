@@ -71,9 +71,6 @@ class Forwarder:
     def _connect(self, client: socket.socket) -> None:
         with client, suppress(OSError):
             self._wait_for_voice()
-            with self._change:
-                if self._is_cut:
-                    return
             with socket.create_connection(self._target) as server:
                 self._join(client, server)
 
@@ -81,6 +78,8 @@ class Forwarder:
         """Hand on in both directions until one side closes."""
         both = {client, server}
         with self._change:
+            if self._is_cut:
+                return
             self._connections |= both
         back = Thread(target=self._pump, args=(server, client), daemon=True)
         back.start()

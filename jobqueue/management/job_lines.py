@@ -6,9 +6,8 @@ there is a limit to them.
 
 from __future__ import annotations
 
-import difflib
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 from ..models import Job
 from . import times
 from .base import refuse
+from .named import unknown
 
 #: What a file may have.
 MOST_LINES, MOST_BYTES = 10_000, 16 * 1024 * 1024
@@ -38,25 +38,6 @@ def read(file: str) -> list[tuple[str, Job, datetime | None]]:
     if len(found) > MOST_LINES:
         refuse(f"{shown}: it has {len(found)} runs: split it, {MOST_LINES} are the most.")
     return found
-
-
-def find(name: str) -> Job:
-    """A Job by its name.
-
-    Raises:
-        CommandError: there is none; it names those that are spelt alike.
-    """
-    job = Job.objects.filter(name=name).first()
-    if job is None or job.name != name:  # MariaDB takes a for A
-        refuse(unknown(name, list(Job.objects.values_list("name", flat=True))))
-    return job
-
-
-def unknown(name: str, names: Sequence[str]) -> str:
-    """That there is no Job of this name."""
-    near = difflib.get_close_matches(name, names, n=3)
-    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "see `manage.py jobs list`."
-    return f"There is no Job {name!r}; {hint}"
 
 
 def _read(file: str) -> bytes:
@@ -87,7 +68,7 @@ def _parse(where: str, line: str, known: Mapping[str, Job]) -> tuple[Job, dateti
     except ValueError as error:
         refuse(f"{where}: {error}")
     if name not in known:
-        refuse(f"{where}: {unknown(name, list(known))}")
+        refuse(f"{where}: {unknown(Job, name, list(known))}")
     return known[name], trigger
 
 

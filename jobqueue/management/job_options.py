@@ -7,7 +7,6 @@ from argparse import Namespace
 from datetime import timedelta
 from typing import Any
 
-from django.core.exceptions import ValidationError
 from django.core.management.base import CommandParser
 
 from .. import codes
@@ -81,19 +80,6 @@ def apply(options: Namespace, job: Job) -> None:
         _set_command(job, options.command, options.codes)
 
 
-def save(job: Job) -> None:
-    """Check and store a Job.
-
-    Raises:
-        CommandError: something about it is wrong.
-    """
-    try:
-        job.full_clean()
-    except ValidationError as error:
-        refuse(" ".join(_problems(error)))
-    job.save()
-
-
 def _set_command(job: Job, argv: list[str], asked_codes: str | None) -> None:
     if asked_codes is None and job.codes == codes.recognise(job.argv or []):
         job.codes = ""  # nobody chose this reading: find it again from the new program
@@ -110,13 +96,3 @@ def _variable(text: str) -> tuple[str, str]:
     if not equals:
         refuse(f"--env takes NAME=VALUE, not {text!r}.")
     return name, value
-
-
-def _problems(error: ValidationError) -> list[str]:
-    if not hasattr(error, "error_dict"):
-        return list(error.messages)
-    return [
-        f"{name}: {message}" if name != "__all__" else message
-        for name, messages in error.message_dict.items()
-        for message in messages
-    ]

@@ -9,19 +9,25 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from ..models import Cluster, Execution, Job, Queue
+from ..models import Cluster, Execution, Fire, Job, Queue, Schedule
 
 _JOB = (
     *("id", "name", "description", "argv", "environment", "working_directory", "env", "queue"),
     *("enabled", "in_run_menu", "codes", "max_runtime", "kill_after", "rerun_if_lost"),
 )
+_SCHEDULE = (
+    *("id", "name", "kind", "expression", "interval", "anchor_at", "once_at", "timezone"),
+    *("both_days", "first_at", "last_at", "priority", "queue", "enabled", "catch_up"),
+    *("misfire_grace", "next_fire_at", "last_fire_at", "problem"),
+)
+_FIRE = ("fire_at", "outcome", "missed", "reason", "execution_id")
 _CLUSTER = ("name", "host", "pid", "started_at", "seen_at")
 _EXECUTION = (
     *("id", "job__name", "queue", "priority", "argv", "state", "source", "requested_by"),
     *("trigger_at", "queued_at", "not_before", "started_at", "ended_at", "return_code", "reason"),
     *("log_path", "log_tail", "attempt", "retry_of_id", "host", "pid", "details"),
 )
-_SHOWN_AS = {"job__name": "job", "retry_of_id": "retry_of"}
+_SHOWN_AS = {"job__name": "job", "retry_of_id": "retry_of", "execution_id": "execution"}
 
 Row = dict[str, Any]
 
@@ -33,15 +39,29 @@ def dumps(rows: object) -> str:
 
 def executions(rows: QuerySet[Execution]) -> list[Row]:
     """An object for each, with the Job's name as `job`."""
-    return [
-        {_SHOWN_AS.get(name, name): value for name, value in row.items()}
-        for row in rows.values(*_EXECUTION)
-    ]
+    return [_renamed(row) for row in rows.values(*_EXECUTION)]
 
 
 def jobs(rows: Iterable[Job]) -> list[Row]:
     """An object for each."""
     return [{name: getattr(job, name) for name in _JOB} for job in rows]
+
+
+def schedules(rows: Iterable[Schedule]) -> list[Row]:
+    """An object for each, with the Job's name as `job` and its times in words."""
+    return [
+        {
+            **{name: getattr(row, name) for name in _SCHEDULE},
+            "job": row.job.name,
+            "words": row.in_words(),
+        }
+        for row in rows
+    ]
+
+
+def fires(rows: QuerySet[Fire]) -> list[Row]:
+    """An object for each."""
+    return [_renamed(row) for row in rows.values(*_FIRE)]
 
 
 def clusters(rows: Iterable[Cluster]) -> list[Row]:
@@ -54,6 +74,10 @@ def pause(row: Queue | None) -> Row | None:
     if row is None:
         return None
     return {"by": row.paused_by, "reason": row.pause_reason, "until": row.paused_until}
+
+
+def _renamed(row: Row) -> Row:
+    return {_SHOWN_AS.get(name, name): value for name, value in row.items()}
 
 
 def _plain(value: object) -> object:

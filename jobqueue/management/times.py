@@ -7,9 +7,12 @@ from datetime import UTC, datetime, time, timedelta
 
 from django.utils import timezone
 
+from .. import recurrence
+
 _UNITS = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 _CLOCK = re.compile(r"(\d+):([0-5]\d):([0-5]\d)")
 _TRIGGER = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T/]\d{2}:\d{2}:\d{2})?")
+_LOCAL = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T/ ]\d{2}:\d{2}(?::\d{2})?)?", re.ASCII)
 _OF_DAY = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?")
 
 
@@ -44,6 +47,23 @@ def trigger(text: str) -> datetime:
             f"{text!r} is no trigger time: say YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS (or a / for T)."
         )
     return _moment(text.replace("/", "T"))
+
+
+def local(text: str, zone: str) -> datetime:
+    """``YYYY-MM-DD``, with ``T``, ``/`` or a blank and ``HH:MM[:SS]`` behind it, in a zone.
+
+    A time that comes twice there is meant for the first time, a skipped one is the end of the gap.
+
+    Raises:
+        ValueError: it is none of these, there is no such moment or no such zone.
+    """
+    if not _LOCAL.fullmatch(text):
+        raise ValueError(f"{text!r} is no local time: say 2026-01-31T14:30.")
+    try:
+        naive = datetime.fromisoformat(text.replace("/", "T"))
+    except ValueError:
+        raise ValueError(f"There is no such moment as {text!r}.") from None
+    return recurrence.local_moment(naive, zone)
 
 
 def looks_like_trigger(word: str) -> bool:

@@ -13,13 +13,14 @@ from django.utils import timezone
 
 from ... import api, queue, requests
 from ...commandline import join, printable
-from ...models import Execution, Job
-from .. import asking, direct, job_lines, job_options, json_rows, times
+from ...models import Execution, Job, Schedule
+from .. import asking, direct, job_lines, job_options, json_rows, named, times
 from ..base import QueueCommand, confirm, login_name, one_line, refuse, subcommand
 from ..console import Cell, ago, lasting, state
 from ..following import follow
 from ..job2queue_options import add_request_options
 from ..job_lines import MOST_LINES
+from ..schedule_words import timing
 
 _EXAMPLES = """examples:
   manage.py jobs create "Bots engine" --codes bots-engine -- /opt/bots/bin/bots-engine -cprod --new
@@ -134,7 +135,7 @@ class Command(QueueCommand):
 
     def show(self, options: Namespace) -> None:
         """All that a Job says, and its last runs."""
-        job = job_lines.find(options.name)
+        job = named.find(Job, options.name)
         [row] = json_rows.jobs([job])
         if options.json:
             self.console.say(json_rows.dumps(row))
@@ -143,6 +144,8 @@ class Command(QueueCommand):
         row |= {name: _limit(row[name]) for name in ("max_runtime", "kill_after")}
         for name, value in row.items():
             self.console.say(f"{name + ':':<19}{printable(_in_words(value))}".rstrip())
+        for schedule in Schedule.objects.filter(job=job):
+            self.console.say(f"{'schedule:':<19}{printable(schedule.name)}: {timing(schedule)}")
         for execution in Execution.objects.filter(job=job).defer("log_tail")[:5]:
             now, took = timezone.now(), lasting(execution.elapsed(timezone.now()))
             words = f"execution {execution.pk}, {ago(execution.queued_at, now)}, took {took}: "
@@ -156,28 +159,30 @@ class Command(QueueCommand):
             refuse("No command: put it behind --, as in `jobs create NAME -- PROGRAM ARG`.")
         job = Job(name=options.name)
         job_options.apply(options, job)
-        job_options.save(job)
+        named.save(job)
         self.console.say(f"Created: {printable(job.name)} runs {printable(job.command)}")
 
     def edit(self, options: Namespace) -> None:
         """Store what changes."""
-        job = job_lines.find(options.name)
+        job = named.find(Job, options.name)
         job_options.apply(options, job)
         job.name = job.name if options.rename is None else options.rename
-        job_options.save(job)
+        named.save(job)
         self.console.say(f"Changed: {printable(job.name)} runs {printable(job.command)}")
 
     def delete(self, options: Namespace) -> None:
         """Delete them all, or none if a name is wrong."""
-        jobs = [job_lines.find(name) for name in options.names]
+        jobs = [named.find(Job, name) for name in options.names]
         names = ", ".join(printable(job.name) for job in jobs)
-        confirm(f"Delete {names}?", options.yes)
+        schedules = Schedule.objects.filter(job__in=jobs).values_list("name", flat=True)
+        also = _and_with(len(jobs), list(schedules))
+        confirm(f"Delete {names}{also}?", options.yes)
         Job.objects.filter(pk__in=[job.pk for job in jobs]).delete()
-        self.console.say(f"Deleted: {names}")
+        self.console.say(f"Deleted: {names}{also}")
 
     def enable(self, options: Namespace, *, enabled: bool) -> None:
         """Enable or disable them all, or none if a name is wrong."""
-        jobs = [job_lines.find(name) for name in options.names]
+        jobs = [named.find(Job, name) for name in options.names]
         Job.objects.filter(pk__in=[job.pk for job in jobs]).update(enabled=enabled)
         names = ", ".join(printable(job.name) for job in jobs)
         self.console.say(f"{'Enabled' if enabled else 'Disabled'}: {names}")
@@ -210,7 +215,7 @@ class Command(QueueCommand):
             lines = job_lines.read(options.file)
             return [self._request(options, job, at, f"{where}: ") for where, job, at in lines]
         trigger = None if options.trigger is None else times.trigger(options.trigger)
-        return [self._request(options, job_lines.find(options.name), trigger)]
+        return [self._request(options, named.find(Job, options.name), trigger)]
 
     def _request(self, options: Namespace, job: Job, trigger: Any, where: str = "") -> Execution:
         with one_line(where):
@@ -233,6 +238,14 @@ def _row(job: Any) -> list[str | Cell]:
         ago(job.last_at, timezone.now()) if job.last_at else "",
         printable(job.command),
     ]
+
+
+def _and_with(jobs: int, schedules: list[str]) -> str:
+    """What is deleted with so many Jobs: " and with it the schedule A", "" if nothing is."""
+    if not schedules:
+        return ""
+    they, s = "it" if jobs == 1 else "them", "" if len(schedules) == 1 else "s"
+    return f" and with {they} the schedule{s} {named.listed(schedules)}"
 
 
 def _limit(value: Any) -> str:
