@@ -605,6 +605,7 @@ class TestElsewhere:
         shown = client.get(url).text
         assert f'Schedule: <a href="{page(schedule)}">nightly</a>' in shown
         assert str(fire) not in shown
+        assert "Fire times: 1" in shown
         client.post(url, {"post": "yes"})
         assert not Schedule.objects.exists()
         assert not Fire.objects.exists()
