@@ -157,7 +157,9 @@ class TestList:
         assert self.rows("?q=night") == self.rows("?q=orders") == ["nightly"]
 
     def test_nothing_yet(self, admin_client: Client) -> None:
-        assert "0 schedules" in admin_client.get(LIST).text
+        assert "There is no schedule yet." in admin_client.get(LIST).text
+        a_schedule()
+        assert "There is no schedule yet." not in admin_client.get(f"{LIST}?q=nothing").text
 
 
 class TestForm:
