@@ -114,7 +114,9 @@ class ScheduleRecord(_Base):
     def times(self, schedule: Schedule) -> str:
         """The next ones and the calendar, of what was typed last."""
         preview = schedule_preview.of_schedule(schedule, timezone.now()).render()
-        return format_html('<div class="jobqueue-times" aria-live="polite">{}</div>', preview)
+        # A screen reader says what is in the second while somebody types, not the whole calendar.
+        both = '<div class="jobqueue-times">{}</div><p class="{}" role="status"></p>'
+        return format_html(both, preview, "jobqueue-said visually-hidden")
 
 
 class HistoryRow:

@@ -23,6 +23,7 @@ class TestWhileOneTypes:
         words = page.locator(".jobqueue-words")
         page.locator("#id_expression").press_sequentially("30 2 * * *")
         expect(words).to_contain_text("At 02:30 every day")
+        expect(page.get_by_role("status")).to_contain_text("At 02:30 every day")
         expect(page.locator(".jobqueue-next tbody tr")).to_have_count(5)
         expect(page.locator(".jobqueue-calendar td")).to_have_count(35)
         page.fill("#id_timezone", "Europe/Amsterdam")
