@@ -79,13 +79,15 @@ def of_schedule(schedule: Schedule, now: datetime) -> Preview:
 def of_form(data: Any, now: datetime) -> dict[str, Any]:
     """The times of what somebody types, as JSON: what to show, and what is wrong in which field."""
     form = TimingForm(data)
-    valid = form.is_valid()
-    preview = of_schedule(form.instance, now) if valid else Preview()
+    preview = Preview()
+    if form.is_valid():
+        form.instance.anchor_at = form.instance.anchor_at or now  # as saving does
+        preview = of_schedule(form.instance, now)
     preview.notes[:0] = form.notes
     # What is empty isn't wrong yet.
     typed = {name: errors for name, errors in form.errors.items() if form[name].value()}
     errors = {name: " ".join(map(str, messages)) for name, messages in typed.items()}
-    return {"html": preview.render(), "errors": errors}
+    return {"html": "" if errors else preview.render(), "errors": errors}
 
 
 def words(schedule: Schedule) -> SafeString:

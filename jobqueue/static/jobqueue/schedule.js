@@ -49,9 +49,9 @@ document.addEventListener("DOMContentLoaded", () => {
         for (const name of ALL) {
             const input = document.getElementById(`id_${name}`);
             if (!input) continue;
-            const place = document.createElement("p");
+            const place = document.createElement("div");
             place.id = `jobqueue-error-${name}`;
-            place.className = "jobqueue-error";
+            place.className = "help jobqueue-error";
             place.setAttribute("aria-live", "polite");
             (input.closest(".form-row > div") ?? input.parentElement)?.append(place);
             const described = [input.getAttribute("aria-describedby"), place.id];
