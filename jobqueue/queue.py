@@ -170,7 +170,8 @@ def _added_here(connection: BaseDatabaseWrapper, execution: Execution) -> bool:
 
 
 def _add_or_find_again(request: Execution) -> None:
-    enqueue(request)
+    if _same_waiting(request) is None:
+        enqueue(request)
 
 
 def _same_waiting(request: Execution, lock: bool = False) -> Execution | None:
