@@ -53,15 +53,15 @@ def _sentence(cron: Cron, change: Change) -> str:
         "times": _listed(times),
         "end": formats.time_format(end.time(), "H:i"),
     }
-    length = end - start
-    if change.after > change.before:
-        made_up = _fires(cron, change.at, change.at + _SECOND) and not _shows(times, end)
-        text = _("%(day)s: clocks skip %(times)s.") % values
-        more = _(" It runs at %(end)s instead, once.") if made_up else _(" It isn't made up.")
-        return text + more % values
-    text = _("%(day)s: clocks show %(times)s twice.") % values
-    twice = _fires(cron, change.at, change.at + length)
-    return text + (_(" It runs both times.") if twice else _(" It runs the first time only."))
+    if change.after < change.before:
+        if _fires(cron, change.at, change.at + (end - start)):
+            return _("%(day)s: clocks show %(times)s twice. It runs both times.") % values
+        return _("%(day)s: clocks show %(times)s twice. It runs the first time only.") % values
+    if _times_of_day(cron, end, end + _SECOND):
+        return _("%(day)s: clocks skip %(times)s. At %(end)s it runs as usual.") % values
+    if _fires(cron, change.at, change.at + _SECOND):
+        return _("%(day)s: clocks skip %(times)s. It runs at %(end)s instead, once.") % values
+    return _("%(day)s: clocks skip %(times)s. It isn't made up.") % values
 
 
 def _times_of_day(cron: Cron, start: datetime, end: datetime) -> list[datetime]:
@@ -73,10 +73,6 @@ def _times_of_day(cron: Cron, start: datetime, end: datetime) -> list[datetime]:
 def _fires(cron: Cron, start: datetime, end: datetime) -> list[datetime]:
     found = islice(cron.fires(start - _SECOND), NAMED + 1)
     return [moment for moment in found if moment < end]
-
-
-def _shows(times: list[datetime], end: datetime) -> bool:
-    return any(time.replace(tzinfo=None) == end for time in times)
 
 
 def _listed(times: list[datetime]) -> str:

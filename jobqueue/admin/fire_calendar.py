@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta, tzinfo
-from itertools import islice
 
 from django.utils import dates, formats, timezone
 from django.utils.translation import gettext as _
@@ -101,24 +100,25 @@ def of(fires: Fires, zone: tzinfo, now: datetime) -> Calendar:
 def _count(
     fires: Fires, zone: tzinfo, now: datetime, days: list[date]
 ) -> dict[date, list[datetime]]:
-    """The fire times of each day that has any, from one such day to the next."""
+    """The fire times of each day that has any; of a day with too many, the first ones."""
     found: dict[date, list[datetime]] = {}
-    after, end = now, days[-1]
-    while (moment := next(fires(after), None)) is not None:
-        day = moment.astimezone(zone).date()
-        if day > end:
-            break
-        following = _midnight(day + timedelta(days=1), zone)
-        found[day] = _within(fires(after), following, zone)
-        after = max(following - _INSTANT, moment)
+    after: datetime | None = now
+    while after is not None:
+        after = _count_from(fires(after), zone, days[-1], found)
     return found
 
 
-def _within(moments: Iterator[datetime], end: datetime, zone: tzinfo) -> list[datetime]:
-    some = islice(moments, COUNTED + 1)
-    return [moment.astimezone(zone) for moment in some if moment < end]
-
-
-def _midnight(day: date, zone: tzinfo) -> datetime:
-    """When a day begins; where clocks skip midnight, as good as."""
-    return datetime.combine(day, time(), zone)
+def _count_from(
+    moments: Iterator[datetime], zone: tzinfo, end: date, found: dict[date, list[datetime]]
+) -> datetime | None:
+    """Add moments up to a day; if one gets too many, stop and return from where to go on."""
+    for moment in moments:
+        local = moment.astimezone(zone)
+        day = local.date()
+        if day > end:
+            return None
+        found.setdefault(day, []).append(local)
+        if len(found[day]) > COUNTED:
+            following = datetime.combine(day + timedelta(days=1), time(), zone)
+            return max(following - _INSTANT, moment)
+    return None

@@ -97,6 +97,9 @@ class TimingForm(_ModelForm):
         super().__init__(*args, **kwargs)
         #: What became of local times that clocks don't show, or show twice; after cleaning.
         self.notes: list[str] = []
+        if "timezone" in self.fields:
+            # Django has it for what has a function as its default; here the stored one counts.
+            self.fields["timezone"].show_hidden_initial = False
         zone = display.zone_of(self.instance)
         for name in MOMENTS:
             if moment := getattr(self.instance, name):

@@ -37,8 +37,8 @@ document.addEventListener("DOMContentLoaded", () => {
         const place = document.getElementById(`jobqueue-error-${name}`);
         if (!input || !place) return;
         place.textContent = text;
-        input.toggleAttribute("aria-invalid", Boolean(text));
         if (text) input.setAttribute("aria-invalid", "true");
+        else input.removeAttribute("aria-invalid");
         // What the server said of the saved form is out of date once somebody types.
         input.closest(".form-row")?.querySelectorAll(":scope > .errorlist, .flex-container > .errorlist")
             .forEach(list => list.remove());
