@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from .. import commandline
 from .fields import DEFAULT_QUEUE, validate_argv, validate_env, validate_queue_name
+from .indexes import GivenIndex
 from .job import Codes, Job
 from .primary import PrimaryManager
 
@@ -98,6 +99,7 @@ class Execution(models.Model):
         models.SET_NULL,
         null=True,
         blank=True,
+        db_index=False,
         related_name="executions",
         verbose_name=_("Job"),
     )
@@ -137,6 +139,7 @@ class Execution(models.Model):
         models.SET_NULL,
         null=True,
         blank=True,
+        db_index=False,
         related_name="retries",
         verbose_name=_("retry of"),
     )
@@ -180,6 +183,9 @@ class Execution(models.Model):
             models.Index(
                 fields=("state", "queue", "priority", "queued_at", "id"), name="jobqueue_order"
             ),
+            # Most requests are of bare commands, and hardly one is a retry.
+            GivenIndex(fields=("job",), name="jobqueue_of_job"),
+            GivenIndex(fields=("retry_of",), name="jobqueue_retries"),
         )
         constraints = (
             models.UniqueConstraint(name="jobqueue_execution_slot", fields=("slot",)),
