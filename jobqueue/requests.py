@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -106,11 +107,16 @@ def queue_name(value: object) -> str:
         NotQueued: no queue can have this name.
     """
     try:
-        validate_queue_name(value if isinstance(value, str) else "")
+        return _valid_queue_name(value if isinstance(value, str) else "")
     except ValidationError as error:
         shown = repr(value)
         raise NotQueued(f"{error.message} Not: {shown[:80]}.") from None
-    return str(value)
+
+
+@lru_cache
+def _valid_queue_name(name: str) -> str:
+    validate_queue_name(name)
+    return name
 
 
 def source_name(value: object) -> str:

@@ -23,6 +23,8 @@ from .primary import PrimaryManager
 FIRST, LAST, DEFAULT_PRIORITY = 1, 9, 5
 #: Before every request: only for recovery runs of an engine that was killed.
 RECOVERY_PRIORITY = 0
+#: Writes the same text for the same values.
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
 class State(models.TextChoices):
@@ -210,8 +212,7 @@ class Execution(models.Model):
         """What makes two requests the same: all that decides what the run does."""
         trigger = self.trigger_at.timestamp() if self.trigger_at else None
         parts = [self.argv, self.working_directory, self.env, self.environment, trigger]
-        text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
+        return hashlib.sha256(_CANONICAL.encode(parts).encode()).hexdigest()
 
     @property
     def command(self) -> str:
