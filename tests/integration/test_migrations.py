@@ -39,6 +39,18 @@ def test_what_points_to_a_row_is_found_by_one_index(column: str) -> None:
     assert len(indexes_of(column)) == 1
 
 
+def test_rows_that_point_to_none_are_in_neither() -> None:
+    if not connection.features.supports_partial_indexes:
+        pytest.skip("MariaDB has all rows in each index")
+    editor = connection.schema_editor()
+    made = [str(index.create_sql(Execution, editor)) for index in Execution._meta.indexes]
+    assert [sql.partition(" WHERE ")[2] for sql in made] == [
+        "",
+        '"job_id" IS NOT NULL',
+        '"retry_of_id" IS NOT NULL',
+    ]
+
+
 @pytest.mark.django_db(transaction=True)
 def test_rows_outlive_other_indexes() -> None:
     job = a_job()
