@@ -279,16 +279,17 @@ def disable(request: HttpRequest, schedules: Iterable[Schedule]) -> None:
 
 def tell_next(request: HttpRequest, schedule: Schedule, text: str = "") -> None:
     """Say when a schedule fires next, and what stands in the way."""
-    level, name = messages.SUCCESS, _shown(schedule.name)
+    level, values = messages.WARNING, {"name": _shown(schedule.name)}
     if not schedule.enabled:
-        level, more = messages.WARNING, _("It is disabled and doesn't fire.")
+        more = _("It is disabled and doesn't fire.")
     elif schedule.next_fire_at is None:
-        level, more = messages.WARNING, _("No time is left: it doesn't fire any more.")
+        more = _("No time is left: it doesn't fire any more.")
     elif not schedule.job.enabled:
-        level, more = messages.WARNING, _("Its Job is disabled and accepts no requests.")
+        more = _("Its Job is disabled and accepts no requests.")
     else:
-        more = _("Next: {moment}.")
-    values = {"name": name, "moment": display.next_fire(schedule)}
+        level, more = messages.SUCCESS, _("Next: {moment}, {distance}.")
+        values["moment"] = display.moment(schedule.next_fire_at, display.zone_of(schedule))
+        values["distance"] = display.distance(schedule.next_fire_at - timezone.now())
     _tell(request, level, f"{text} {more}".strip(), **values)
 
 

@@ -13,7 +13,7 @@ from django.utils.html import format_html
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
-from ..models import Fire
+from ..models import Fire, Schedule
 from . import links
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ class WithoutHistory(_Base):
         related.collect(objs)
         models: dict[type[Model], Any] = dict(related.data)
         counts = {str(model._meta.verbose_name_plural): len(models[model]) for model in models}
+        if number := Fire.objects.filter(schedule__in=models.get(Schedule, ())).count():
+            counts[str(Fire._meta.verbose_name_plural)] = number
         forbidden = {
             str(model._meta.verbose_name)
             for model in models

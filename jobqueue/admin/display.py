@@ -128,11 +128,15 @@ def zone_of(schedule: Schedule) -> tzinfo:
 
 
 def next_fire(schedule: Schedule) -> SafeString | str:
-    """The next fire time in the schedule's zone, and how far ahead it is."""
+    """The next fire time in the schedule's zone and how far ahead it is, or why there is none."""
+    if schedule.problem:
+        return signed("failed", "✗", _("put aside"))
+    if not schedule.enabled:
+        return signed("cancelled", "‖", _("off"))
     if schedule.next_fire_at is None:
-        return EMPTY
+        return signed("cancelled", "✓", _("over"))
     shown = moment(schedule.next_fire_at, zone_of(schedule))
-    return format_html("{}, {}", shown, distance(schedule.next_fire_at - timezone.now()))
+    return two_lines(shown, distance(schedule.next_fire_at - timezone.now()))
 
 
 def variables(env: Mapping[str, str], *, with_values: bool) -> SafeString | str:

@@ -9,16 +9,15 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from ..models import Fire
-from . import display, links
+from . import display, fire_words, links
 from .pages import ObjectPages
-from .schedule_record import missed_in_words, outcome
 
 
 @admin.register(Fire)
 class FireAdmin(ObjectPages[Fire]):
     """To see them takes ``view_fire``. They go with their schedule."""
 
-    list_display = ("at", "late", "shown_schedule", "shown_outcome", "run", "missed", "why")
+    list_display = ("at", "late", "shown_schedule", "what_became")
     list_display_links = None
     list_filter = ("outcome", "schedule")
     list_select_related = ("schedule", "execution")
@@ -49,10 +48,6 @@ class FireAdmin(ObjectPages[Fire]):
         heavy = ("execution__log_tail", "execution__env", "execution__details", "execution__argv")
         return super().get_queryset(request).defer(*heavy)
 
-    def _link(self, name: str, pk: object, shown: str) -> str:
-        url = links.in_site(self.admin_site.name, name, pk)
-        return format_html('<a href="{}">{}</a>', url, shown) if url else shown
-
     @admin.display(description=_("fire time"), ordering="fire_at")
     def at(self, fire: Fire) -> str:
         return display.moment(fire.fire_at, display.zone_of(fire.schedule))
@@ -64,23 +59,10 @@ class FireAdmin(ObjectPages[Fire]):
     @admin.display(description=_("schedule"), ordering="schedule__name")
     def shown_schedule(self, fire: Fire) -> str:
         name = display.short(fire.schedule.name)
-        return self._link("jobqueue_schedule_change", fire.schedule_id, name)
+        url = links.in_site(self.admin_site.name, "jobqueue_schedule_change", fire.schedule_id)
+        return format_html('<a href="{}">{}</a>', url, name) if url else name
 
-    @admin.display(description=_("outcome"), ordering="outcome")
-    def shown_outcome(self, fire: Fire) -> str:
-        return outcome(fire)
-
-    @admin.display(description=_("execution"))
-    def run(self, fire: Fire) -> str:
-        if fire.execution is None:
-            return display.EMPTY
-        link = self._link("jobqueue_execution_change", fire.execution_id, f"#{fire.execution_id}")
-        return format_html("{} {}", link, display.state(fire.execution.state))
-
-    @admin.display(description=_("missed"))
-    def missed(self, fire: Fire) -> str:
-        return missed_in_words(fire) or display.EMPTY
-
-    @admin.display(description=_("reason"))
-    def why(self, fire: Fire) -> str:
-        return display.short(fire.reason, 120) or display.EMPTY
+    @admin.display(description=_("what became of it"), ordering="outcome")
+    def what_became(self, fire: Fire) -> str:
+        state = fire.execution.state if fire.execution else None
+        return fire_words.of_fire(self.admin_site.name, fire, state)

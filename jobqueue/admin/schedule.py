@@ -91,7 +91,9 @@ class ScheduleAdmin(WithoutHistory, ScheduleRecord, ObjectPages[Schedule]):
         fires = schedule.history.select_related("schedule", "execution").defer(
             "execution__log_tail", "execution__env", "execution__details"
         )
-        context: dict[str, Any] = {"history": [HistoryRow(self, fire) for fire in fires[:SHOWN]]}
+        context: dict[str, Any] = {
+            "history": [HistoryRow(self.admin_site.name, fire) for fire in fires[:SHOWN]]
+        }
         if request.user.has_perm("jobqueue.view_fire"):
             context["fires_url"] = links.to_admin(request, "jobqueue_fire_changelist")
         return context

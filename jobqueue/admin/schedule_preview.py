@@ -11,10 +11,11 @@ from django.template.loader import render_to_string
 from django.utils import formats, timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from ..models import Kind, Schedule
-from ..recurrence import Cron
-from . import clock_changes, display, fire_calendar
+from ..recurrence import Cron, OddTime, odd_times
+from . import display, fire_calendar
 from .schedule_form import TimingForm
 
 #: Fire times that are named.
@@ -61,7 +62,7 @@ def of_schedule(schedule: Schedule, now: datetime) -> Preview:
         schedule.recurrence()
         found = list(islice(schedule.fires(now), NAMED))
         calendar = fire_calendar.of(schedule.fires, zone, now) if found else None
-        notes = _notes(schedule, zone, now)
+        notes = odd_in_words(schedule, now)
     except ValueError as error:
         return Preview(error=str(error))
     differs = str(here) != schedule.timezone
@@ -101,9 +102,33 @@ def _is_given(schedule: Schedule) -> bool:
     return bool(getattr(schedule, values.get(Kind(schedule.kind), "kind")))
 
 
-def _notes(schedule: Schedule, zone: tzinfo, now: datetime) -> list[str]:
+def odd_in_words(schedule: Schedule, now: datetime) -> list[str]:
+    """A sentence on each change of clocks within a year that skips or doubles its times."""
     times = schedule.recurrence()
-    return clock_changes.in_words(times, zone, now) if isinstance(times, Cron) else []
+    return [_odd(odd) for odd in odd_times(times, now)] if isinstance(times, Cron) else []
+
+
+def _odd(odd: OddTime) -> str:
+    texts = {
+        "made up": _(
+            "%(day)s: clocks skip %(begins)s to %(ends)s. What is due then (%(local)s) "
+            "runs at %(ends)s, once."
+        ),
+        "lost": _(
+            "%(day)s: clocks skip %(begins)s to %(ends)s. What is due then (%(local)s) doesn't run."
+        ),
+        "once": _(
+            "%(day)s: clocks show %(begins)s to %(ends)s twice. What is due then (%(local)s) "
+            "runs the first time only."
+        ),
+        "twice": _(
+            "%(day)s: clocks show %(begins)s to %(ends)s twice. What is due then (%(local)s) "
+            "runs both times."
+        ),
+    }
+    moments = {"begins": odd.begins, "ends": odd.ends, "local": odd.local}
+    shown = {name: formats.time_format(moment.time(), "H:i") for name, moment in moments.items()}
+    return texts[odd.outcome] % {**shown, "day": formats.date_format(odd.local, "D j M Y")}
 
 
 def _time(moment: datetime, zone: tzinfo, here: tzinfo | None, now: datetime) -> Time:

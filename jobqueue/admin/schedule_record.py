@@ -9,12 +9,11 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy
 
-from ..models import Fire, FireOutcome, Schedule
-from . import display, links, schedule_preview
+from ..models import Fire, Schedule
+from . import display, fire_words, links, schedule_preview
 from .filters import LastOutcomeFilter
 
 if TYPE_CHECKING:
@@ -24,28 +23,6 @@ else:
 
 #: What a list needs of the last fire time.
 _LAST = ("outcome", "missed", "reason", "execution_id", "execution__state")
-_SIGNS = {
-    FireOutcome.ADDED: ("succeeded", "✓"),
-    FireOutcome.PROMOTED: ("succeeded", "✓"),
-    FireOutcome.DUPLICATE: ("waiting", "="),
-    FireOutcome.MISSED: ("warned", "!"),
-    FireOutcome.REFUSED: ("failed", "✗"),
-}
-
-
-def outcome(fire: Fire) -> SafeString:
-    """What became of a fire time, as a sign and a word."""
-    name, sign = _SIGNS[FireOutcome(fire.outcome)]
-    return display.signed(name, sign, fire.get_outcome_display())
-
-
-def missed_in_words(fire: Fire) -> str:
-    """How many fire times were left out before this one; "" if none was."""
-    if not fire.missed:
-        return ""
-    if fire.outcome == FireOutcome.MISSED:
-        return ngettext("%d time", "%d times", fire.missed) % fire.missed
-    return ngettext("%d missed before", "%d missed before", fire.missed) % fire.missed
 
 
 def with_last_fire(schedules: QuerySet[Schedule]) -> QuerySet[Schedule]:
@@ -93,15 +70,7 @@ class ScheduleRecord(_Base):
 
     @admin.display(description=gettext_lazy("next"), ordering="next_fire_at")
     def next_fire(self, schedule: Schedule) -> str:
-        if schedule.problem:
-            sign = display.signed("failed", "✗", _("put aside"))
-            return display.two_lines(sign, display.short(schedule.problem, 90))
-        if not schedule.enabled:
-            return display.signed("cancelled", "‖", _("off"))
-        if schedule.next_fire_at is None:
-            return display.signed("cancelled", "✓", _("over"))
-        moment = display.moment(schedule.next_fire_at, display.zone_of(schedule))
-        return display.two_lines(moment, display.distance(schedule.next_fire_at - timezone.now()))
+        return display.two_lines(display.next_fire(schedule), display.short(schedule.problem, 90))
 
     @admin.display(description=gettext_lazy("last"), ordering="last_fire_at")
     def last_fire(self, schedule: Any) -> str:
@@ -118,20 +87,7 @@ class ScheduleRecord(_Base):
             reason=schedule.last_reason,
             execution_id=schedule.last_execution_id,
         )
-        return self.fire_in_words(fire, schedule.last_execution_state)
-
-    def fire_in_words(self, fire: Fire, state: str | None) -> str:
-        """What became of a fire time: the state of its run, else why there is none."""
-        parts: list[str] = []
-        if state is None or fire.outcome != FireOutcome.ADDED:
-            parts.append(outcome(fire))
-        if state is not None:
-            parts.append(
-                self._link("jobqueue_execution_change", fire.execution_id, display.state(state))
-            )
-        parts.append(missed_in_words(fire))
-        told = format_html_join(" ", "{}", ((part,) for part in parts if part))
-        return display.two_lines(told, display.short(fire.reason, 90))
+        return fire_words.of_fire(self.admin_site.name, fire, schedule.last_execution_state)
 
     @admin.display(description=gettext_lazy("priority"), ordering="priority")
     def shown_priority(self, schedule: Schedule) -> str:
@@ -158,14 +114,16 @@ class ScheduleRecord(_Base):
     def times(self, schedule: Schedule) -> str:
         """The next ones and the calendar, of what was typed last."""
         preview = schedule_preview.of_schedule(schedule, timezone.now()).render()
-        return format_html('<div class="jobqueue-times" aria-live="polite">{}</div>', preview)
+        # A screen reader says what is in the second while somebody types, not the whole calendar.
+        both = '<div class="jobqueue-times">{}</div><p class="{}" role="status"></p>'
+        return format_html(both, preview, "jobqueue-said visually-hidden")
 
 
 class HistoryRow:
     """A fire time for the list on a page."""
 
-    def __init__(self, page: ScheduleRecord, fire: Fire) -> None:
+    def __init__(self, site: str, fire: Fire) -> None:
         self.at = display.moment(fire.fire_at, display.zone_of(fire.schedule))
         self.late = display.duration(fire.recorded_at - fire.fire_at)
         state = fire.execution.state if fire.execution else None
-        self.outcome = page.fire_in_words(fire, state)
+        self.outcome = fire_words.of_fire(site, fire, state)

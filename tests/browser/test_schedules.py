@@ -23,11 +23,12 @@ class TestWhileOneTypes:
         words = page.locator(".jobqueue-words")
         page.locator("#id_expression").press_sequentially("30 2 * * *")
         expect(words).to_contain_text("At 02:30 every day")
+        expect(page.get_by_role("status")).to_contain_text("At 02:30 every day")
         expect(page.locator(".jobqueue-next tbody tr")).to_have_count(5)
         expect(page.locator(".jobqueue-calendar td")).to_have_count(35)
         page.fill("#id_timezone", "Europe/Amsterdam")
         expect(words).to_contain_text("Europe/Amsterdam")
-        expect(page.locator(".jobqueue-odd").first).to_contain_text("clocks skip 02:30")
+        expect(page.locator(".jobqueue-odd").first).to_contain_text("clocks skip 02:00")
 
     def test_an_error_stands_under_its_field_until_it_is_mended(self, admin: Admin) -> None:
         page = admin.visit(ADD)

@@ -13,7 +13,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from jobqueue.admin import clock_changes, fire_calendar
+from jobqueue.admin import fire_calendar, schedule_preview
 from jobqueue.models import Execution, Fire, Job, Schedule
 from jobqueue.recurrence import Cron, Interval
 from tests.builders import a_job, a_run, a_schedule, a_waiting, an_ended
@@ -157,7 +157,9 @@ class TestList:
         assert self.rows("?q=night") == self.rows("?q=orders") == ["nightly"]
 
     def test_nothing_yet(self, admin_client: Client) -> None:
-        assert "0 schedules" in admin_client.get(LIST).text
+        assert "There is no schedule yet." in admin_client.get(LIST).text
+        a_schedule()
+        assert "There is no schedule yet." not in admin_client.get(f"{LIST}?q=nothing").text
 
 
 class TestForm:
@@ -212,6 +214,7 @@ class TestForm:
         ("typed", "field", "words"),
         [
             ({"expression": "61 * * * *"}, "expression", "minute: 61 is not within 0-59"),
+            ({"expression": "0 0 30 2 *"}, "expression", "never fires"),
             ({"expression": ""}, "expression", "5 fields"),
             ({"timezone": "Mars/Base"}, "timezone", "no time zone"),
             ({"timezone": ""}, "timezone", "required"),
@@ -307,7 +310,7 @@ class TestPreview:
         assert "Clocks skip 2199-03-31 02:30:00" in once
 
     def test_says_what_clock_changes_do(self) -> None:
-        assert "clocks skip 02:30" in self.shown()
+        assert "clocks skip 02:00 to 03:00" in self.shown()
         assert "clocks" not in self.shown(timezone="UTC")
 
     @pytest.mark.parametrize(
@@ -349,37 +352,36 @@ class TestPreview:
         schedule = a_schedule(expression="30 2 * * *", timezone=AMSTERDAM)
         shown = a_client("change_schedule").get(page(schedule)).text
         assert "At 02:30 every day" in shown
-        assert "clocks skip 02:30" in shown
+        assert "clocks skip 02:00 to 03:00" in shown
         assert "jobqueue-calendar" in shown
 
 
 class TestClockChanges:
     NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
-    @pytest.mark.parametrize(
-        ("expression", "spring", "autumn"),
-        [
-            ("30 2 * * *", "It runs at 03:00 instead, once.", "It runs the first time only."),
-            ("*/30 2 * * *", "It isn't made up.", "It runs both times."),
-            ("0 * * * *", "At 03:00 it runs as usual.", "It runs both times."),
-        ],
-    )
-    def test_in_words(self, expression: str, spring: str, autumn: str) -> None:
-        cron = Cron(expression, AMSTERDAM)
-        gap, fold = clock_changes.in_words(cron, ZoneInfo(AMSTERDAM), self.NOW)
-        assert gap.startswith("Sun 28 Mar 2027: clocks skip 02:")
-        assert gap.endswith(spring)
-        assert fold.startswith("Sun 31 Oct 2027: clocks show 02:")
-        assert fold.endswith(autumn)
+    def words(self, expression: str, zone: str = AMSTERDAM) -> list[str]:
+        schedule = Schedule(expression=expression, timezone=zone)
+        return schedule_preview.odd_in_words(schedule, self.NOW)
+
+    def test_fixed_times(self) -> None:
+        assert self.words("30 2 * * *") == [
+            "Sun 28 Mar 2027: clocks skip 02:00 to 03:00. What is due then (02:30) "
+            "runs at 03:00, once.",
+            "Sun 31 Oct 2027: clocks show 02:00 to 03:00 twice. What is due then (02:30) "
+            "runs the first time only.",
+        ]
+
+    def test_times_that_follow_the_clock(self) -> None:
+        gap, fold = self.words("*/30 2 * * *")
+        assert gap.endswith("(02:00) doesn't run.")
+        assert fold.endswith("(02:00) runs both times.")
 
     def test_other_times_are_not_mentioned(self) -> None:
-        cron = Cron("0 12 * * *", AMSTERDAM)
-        assert clock_changes.in_words(cron, ZoneInfo(AMSTERDAM), self.NOW) == []
+        assert self.words("0 12 * * *") == []
 
     def test_half_an_hour(self) -> None:
-        cron = Cron("45 1 * * *", "Australia/Lord_Howe")
-        (fold,) = clock_changes.in_words(cron, ZoneInfo("Australia/Lord_Howe"), self.NOW)
-        assert "clocks show 01:45 twice. It runs the first time only." in fold
+        (fold,) = self.words("45 1 * * *", "Australia/Lord_Howe")
+        assert "clocks show 01:30 to 02:00 twice" in fold
 
 
 class TestCalendar:
@@ -605,6 +607,7 @@ class TestElsewhere:
         shown = client.get(url).text
         assert f'Schedule: <a href="{page(schedule)}">nightly</a>' in shown
         assert str(fire) not in shown
+        assert "Fire times: 1" in shown
         client.post(url, {"post": "yes"})
         assert not Schedule.objects.exists()
         assert not Fire.objects.exists()

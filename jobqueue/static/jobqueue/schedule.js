@@ -63,10 +63,18 @@ document.addEventListener("DOMContentLoaded", () => {
     function show(preview) {
         const content = new DOMParser().parseFromString(preview.html, "text/html").body;
         shown?.replaceChildren(...content.childNodes);
+        say([".jobqueue-words", ".jobqueue-next time", ".jobqueue-odd"]);
         for (const name of ALL) showError(name, preview.errors[name] ?? "");
         const zone = document.getElementById("id_timezone");
         if (!(zone instanceof HTMLInputElement)) return;
         document.querySelectorAll("[data-zone]").forEach(place => { place.textContent = zone.value; });
+    }
+
+    /** Has a screen reader say the first of each, but not all of the tables. @param {string[]} selectors */
+    function say(selectors) {
+        const texts = selectors.map(selector => shown?.querySelector(selector)?.textContent?.trim());
+        const said = document.querySelector(".jobqueue-said");
+        if (said) said.textContent = texts.filter(Boolean).join(". ");
     }
 
     async function ask() {
