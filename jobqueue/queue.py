@@ -95,11 +95,11 @@ def enqueue(request: Execution) -> Enqueued:
     """
     connection = _connection()
     answer, needs_wake = _add_or_find(connection, request)
-    transaction.on_commit(partial(_log, answer, request), connection.alias)
+    connection.on_commit(partial(_log, answer, request))
     if answer.outcome is ADDED:
-        transaction.on_commit(partial(_wake_for, answer.execution, needs_wake), connection.alias)
+        connection.on_commit(partial(_wake_for, answer.execution, needs_wake))
     elif connection.in_atomic_block and not _added_here(connection, answer.execution):
-        transaction.on_commit(partial(_add_or_find_again, request), connection.alias)
+        connection.on_commit(partial(_add_or_find_again, request))
     return answer
 
 
@@ -170,7 +170,8 @@ def _added_here(connection: BaseDatabaseWrapper, execution: Execution) -> bool:
 
 
 def _add_or_find_again(request: Execution) -> None:
-    enqueue(request)
+    if _same_waiting(request) is None:
+        enqueue(request)
 
 
 def _same_waiting(request: Execution, lock: bool = False) -> Execution | None:
@@ -191,6 +192,8 @@ def _promote(waiting: Execution, priority: int) -> Outcome:
 
 def _wake_for(execution: Execution, needed: bool | None) -> None:
     """After the commit: a wake-up, unless the queue is busy or was woken for an older request."""
+    if needed is False:
+        return
     connection, now = _connection(), timezone.now()
     if execution.not_before is not None and execution.not_before > now:
         return  # the clock wakes for it when its time has come

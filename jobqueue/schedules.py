@@ -56,10 +56,12 @@ def enqueue_due(now: datetime) -> list[Fire]:
     A schedule that can't be queued is put aside, with its problem, and disturbs no other.
     """
     noted: list[Fire] = []
+    seen: set[int] = set()
     while True:
         due = list(Schedule.objects.due(now).values_list("pk", flat=True)[:BATCH])
-        if not due:
+        if seen.issuperset(due):
             return noted
+        seen.update(due)
         noted += _enqueue(due, now)
 
 

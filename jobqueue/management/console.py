@@ -170,7 +170,7 @@ def _harmless(text: str) -> str:
 
 def _width(text: str) -> int:
     """The columns that text takes on a terminal."""
-    return sum(_columns(char) for char in text)
+    return len(text) if text.isascii() else sum(_columns(char) for char in text)
 
 
 def _columns(char: str) -> int:
