@@ -18,10 +18,11 @@ _CRON_S_OWN = (
 )
 _ASSIGNMENT = re.compile(
     r"""(?:"(?P<name1>[^"]+)"|'(?P<name2>[^']+)'|(?P<name3>[^\s="'@*][^\s=]*))\s*=\s*"""
-    r"""(?:"(?P<value1>[^"]*)"|'(?P<value2>[^']*)'|(?P<value3>[^"'\s].*?)?)\s*"""
+    r"""(?:"(?P<value1>[^"]*)"|'(?P<value2>[^']*)'|(?P<value3>[^"'\s].*)?)""",
+    re.ASCII,
 )
-_ENTRY = re.compile(r"(?P<times>@\S+|\S+(?:\s+\S+){4})(?:\s+(?P<rest>\S.*?))?\s*")
-_SYSTEM_REST = re.compile(r"(?P<user>\S+)(?:\s+(?P<command>\S.*))?")
+_ENTRY = re.compile(r"(?P<times>@\S+|\S+(?:\s+\S+){4})(?:\s+(?P<rest>\S.*))?", re.ASCII)
+_SYSTEM_REST = re.compile(r"(?P<user>\S+)(?:\s+(?P<command>\S.*))?", re.ASCII)
 _LOOKS_LIKE_TIMES = re.compile(r"(?:@[a-z]+|[-0-9*/,]+(?:\s+\S+){4})\s")
 
 # Commands. A part that means the same with and without a shell, and what doesn't in the rest.
@@ -41,6 +42,8 @@ _UNESCAPED = re.compile(r"(?:[^\\%]|\\.|\\$)*")
 _INTERPRETER = re.compile(r"(?:python|perl|ruby|php|node|bash|dash|ksh|zsh|sh)[0-9.]*")
 _BEFORE_PROGRAM = re.compile(r"\s*(?:cd\s+\S+\s*(?:&&|;)|\w+=\S*\s|[({!]\s*)\s*")
 _MOST_COMMENT_LINES = 3
+#: Asks a queue to run something else.
+_CLIENT = re.compile(r"(?:.*[\s/])?(?:bots-)?job2queue(?:\.py)?(?:\s|$)")
 _HEADER = re.compile(r"\bdom\b.*\bdow\b|^-+|^\W*$", re.IGNORECASE)
 
 
@@ -144,6 +147,10 @@ class _Reader:
         needs_shell = argv[1:] == ["-c", rest]
         if needs_shell:
             notes.append(f"It needs a shell: {argv[0]} -c runs it as it stands.")
+        if _CLIENT.match(rest):
+            notes.append(
+                "It asks a queue itself: better let the Job be the command that it asks for."
+            )
         return Definition(
             line=number,
             name=_title(self._comment) or _program(rest if needs_shell else argv) or "cron job",
@@ -189,10 +196,11 @@ def _title(comment: list[str]) -> str:
     """The first line of a short comment, unless it is an entry that was switched off."""
     if not 0 < len(comment) <= _MOST_COMMENT_LINES:
         return ""
-    if any(_LOOKS_LIKE_TIMES.match(line) or _HEADER.search(line) for line in comment):
-        return ""
     title = comment[0].rstrip(":.,; ")
-    return title if len(title) <= NAME_LIMIT and title.isprintable() else ""
+    if len(title) > NAME_LIMIT or not title.isprintable():
+        return ""
+    is_other = any(_LOOKS_LIKE_TIMES.match(line) or _HEADER.search(line[:200]) for line in comment)
+    return "" if is_other else title
 
 
 def _program(command: str | list[str]) -> str:

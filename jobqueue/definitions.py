@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-#: Bytes that a file may have.
-MOST_BYTES = 64 * 1024 * 1024
+#: Bytes that a file may have, and a line of it.
+MOST_BYTES, MOST_BYTES_OF_LINE = 64 * 1024 * 1024, 128 * 1024
 #: Characters that a name made from a file has at most; the tables have room for more.
 NAME_LIMIT = 100
 
@@ -117,8 +117,11 @@ def canonical(expression: str) -> str:
 
 
 def lines(data: bytes, contents: Contents) -> Iterator[tuple[int, str]]:
-    """The lines of a file with their numbers; one that isn't text is refused."""
+    """The lines of a file with their numbers; one that isn't text, or too long, is refused."""
     for number, raw in enumerate(data.split(b"\n"), start=1):
+        if len(raw) > MOST_BYTES_OF_LINE:
+            contents.refuse(number, f"It is longer than {MOST_BYTES_OF_LINE // 1024} KiB.")
+            continue
         if b"\0" in raw:
             contents.refuse(number, "It has a NUL character: this is no text, or UTF-16.")
             continue

@@ -28,6 +28,7 @@ __all__ = [
     "Once",
     "Recurrence",
     "describe",
+    "describe_interval",
     "latest",
     "local_moment",
     "next_fires",
@@ -271,6 +272,16 @@ def describe(expression: str, both_days: bool = False) -> str:
         ValueError: it can't be used.
     """
     return expressions.read(expression, both_days).words()
+
+
+def describe_interval(every: timedelta) -> str:
+    """An interval in English words, such as ``every 14 days`` or ``every 1 h 30 min``."""
+    parts, left = [], every // _SECOND
+    for seconds, unit in ((86400, "day"), (3600, "h"), (60, "min"), (1, "s")):
+        count, left = divmod(left, seconds)
+        if count:
+            parts.append(f"{count} {unit}{'s' if unit == 'day' and count > 1 else ''}")
+    return f"every {' '.join(parts)}"
 
 
 def _until(recurrence: Recurrence, after: datetime, until: datetime) -> Iterator[datetime]:

@@ -51,22 +51,13 @@ class ImportCommand(QueueCommand):
 
     def run(self, options: Namespace) -> None:
         """Read, compare, and show it or do it."""
-        zone = str(settings.TIME_ZONE) if options.zone is None else options.zone
-        with one_line("--zone: "):
-            recurrence.zone_info(zone)
-        with one_line(f"{self._shown(options)}: "):
-            contents = self.parse(_read(options.file), zone, options)
-            if not (contents.definitions or contents.refused):
-                raise ValueError("it has no line that says what to run and when.")
-        if options.zone is None:
-            self.console.note(f"Note: times are in {zone}, the site's, unless --zone is given.")
+        contents = self._contents(options)
         plan = moving_in.plan(contents, self._progress)
-        self.console.end_progress()
         is_blocked = bool(plan.refused) and not options.skip_refused
         is_applied = options.apply and not is_blocked
         if is_applied:
             moving_in.apply(plan.steps, timezone.now(), self._progress)
-            self.console.end_progress()
+        self.console.end_progress()
         if options.json:
             row = _object(contents, plan, is_applied) | self.extra(options, contents, plan)
             self.console.say(json_rows.dumps(row))
@@ -77,9 +68,18 @@ class ImportCommand(QueueCommand):
         if options.apply and is_blocked:
             refuse(f"Nothing was done: {_refused(plan)}; --skip-refused leaves them out.")
 
-    @staticmethod
-    def _shown(options: Namespace) -> str:
-        return "stdin" if options.file == "-" else str(options.file)
+    def _contents(self, options: Namespace) -> Contents:
+        zone = str(settings.TIME_ZONE) if options.zone is None else options.zone
+        with one_line("--zone: "):
+            recurrence.zone_info(zone)
+        data = _read(options.file)
+        with one_line(f"{_shown(options.file)}: "):
+            contents = self.parse(data, zone, options)
+        if not (contents.definitions or contents.refused):
+            refuse(f"{_shown(options.file)}: it has no line that says what to run and when.")
+        if options.zone is None:
+            self.console.note(f"Note: times are in {zone}, the site's, unless --zone is given.")
+        return contents
 
     def _progress(self, done: str, count: int, total: int) -> None:
         if self.console.is_terminal():
@@ -111,8 +111,12 @@ def _read(file: str) -> bytes:
     with nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb") as source:
         data = source.read(MOST_BYTES + 1)
     if len(data) > MOST_BYTES:
-        raise ValueError(f"it has more than {MOST_BYTES // 1024**2} MiB.")
+        refuse(f"{_shown(file)}: it has more than {MOST_BYTES // 1024**2} MiB.")
     return data
+
+
+def _shown(file: str) -> str:
+    return "stdin" if file == "-" else file
 
 
 def _remarks(contents: Contents, plan: Plan) -> Iterator[tuple[int, str]]:

@@ -194,6 +194,8 @@ class _Comparison:
         if (job := self._jobs.get(definition.job_key())) is not None:
             step.job = job
             step.job_action = NEW if id(job) in self._new_jobs else UNCHANGED
+            if not job.enabled:
+                step.changes.append(f"The Job {job.name} is disabled: it will refuse.")
         elif before is not None and self._users[before.pk] == 1:
             self._jobs.pop(_job_key(before), None)
             step.job, step.job_action = before, CHANGED

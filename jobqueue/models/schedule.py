@@ -304,7 +304,7 @@ class Schedule(models.Model):
             if self.kind == Kind.CRON:
                 return recurrence.describe(self.expression, self.both_days)
             if self.kind == Kind.INTERVAL:
-                return f"every {self.interval}"
+                return recurrence.describe_interval(self.interval or timedelta(0))
             zone = recurrence.zone_info(self.timezone)
             return (
                 f"once at {self.once_at.astimezone(zone):%Y-%m-%d %H:%M:%S}" if self.once_at else ""

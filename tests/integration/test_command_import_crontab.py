@@ -75,6 +75,13 @@ class TestFirst:
         assert Schedule.objects.planned().count() == 3
         assert not any(schedule.is_to_plan for schedule in Schedule.objects.all())
 
+    def test_those_at_the_same_times_come_next_together(self, tmp_path: Path) -> None:
+        do(tmp_path, "@hourly a\n@hourly b\n", "--apply")
+        one, two = Schedule.objects.planned()
+        assert one.next_fire_at == two.next_fire_at
+        assert not one.is_to_plan
+        assert not two.is_to_plan
+
     def test_an_engine_is_recognised(self, tmp_path: Path) -> None:
         do(tmp_path, "@hourly /opt/bots/bots-engine --new", "--apply")
         assert Job.objects.get().codes == "bots-engine"
@@ -95,6 +102,10 @@ class TestFirst:
         assert [row[:2] for row in timing()] == [
             *(("a", there.name), ("a (2)", there.name), ("c", "c"), ("c (2)", "c")),
         ]
+
+    def test_a_disabled_job_is_pointed_out(self, tmp_path: Path) -> None:
+        a_job(name="Off", argv=["a"], enabled=False)
+        assert "line 1: The Job Off is disabled" in do(tmp_path, "@hourly a").out
 
     def test_a_job_of_that_name_that_runs_something_else_stays(self, tmp_path: Path) -> None:
         there = a_job(name="A", argv=["other"])

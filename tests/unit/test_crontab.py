@@ -109,6 +109,11 @@ class TestCommand:
         )
         assert entry("@daily a 'b | c'").notes == ()
 
+    @pytest.mark.parametrize("text", ["python /x/bots-job2queue.py -p1 a", "job2queue a"])
+    def test_a_command_that_asks_a_queue_is_pointed_out(self, text: str) -> None:
+        [note] = entry(f"@daily {text}").notes
+        assert note.startswith("It asks a queue itself")
+
     def test_percent(self) -> None:
         assert entry(r"@daily date +\%F").argv == ["date", "+%F"]
         assert entry(r"@daily date '+\%F'").argv == ["date", "+%F"]
@@ -269,6 +274,14 @@ class TestBytes:
             (3, "It has a NUL character: this is no text, or UTF-16."),
         ]
 
+    def test_a_long_line(self) -> None:
+        assert "longer than 128 KiB" in refusal("@daily a " + "b" * 128 * 1024)
+
+    @pytest.mark.parametrize("text", ["A=b" + " " * 120_000 + "c", "# " + "dom " * 30_000])
+    def test_a_hostile_line_takes_no_time(self, text: str) -> None:
+        """The time limit of the tests is what fails here."""
+        assert entry(f"{text}\n@daily a").argv == ["a"]
+
     def test_the_same_twice(self) -> None:
         contents = read("@daily a\nA=b\n@daily a\n# N\n@daily  'a'\n")
         assert [d.line for d in contents.definitions] == [1, 3]
@@ -287,6 +300,7 @@ _expressions = st.one_of(
 )
 _text = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8)
 _words = st.one_of(_text, st.sampled_from(["a b", "%F", "$HOME", "it's", '"', "a|b", "\\%", "~"]))
+_envs = st.dictionaries(st.sampled_from(["A", "LANG", "'a'", "SHELL"]), _words, max_size=2)
 _argvs = st.one_of(
     st.lists(_words, min_size=1, max_size=4),
     _words.map(lambda word: ["/bin/sh", "-c", f"true {word} | cat"]),
@@ -294,7 +308,7 @@ _argvs = st.one_of(
 
 
 class TestWriting:
-    @given(_argvs, _expressions, st.booleans(), st.dictionaries(_text, _text, max_size=2))
+    @given(_argvs, _expressions, st.booleans(), _envs)
     def test_it_is_read_as_the_same_or_refused(
         self, argv: list[str], expression: str, both_days: bool, env: dict[str, str]
     ) -> None:

@@ -21,6 +21,7 @@ from jobqueue.recurrence import (
     Once,
     Recurrence,
     describe,
+    describe_interval,
     latest,
     local_moment,
     next_fires,
@@ -673,3 +674,16 @@ class TestPage:
     def test_each_expression_fires(self, expression: str) -> None:
         assert next_fires(expression, NOW, AMSTERDAM, 1)
         assert describe(expression)
+
+
+@pytest.mark.parametrize(
+    ("every", "words"),
+    [
+        (timedelta(seconds=1), "every 1 s"),
+        (timedelta(minutes=90), "every 1 h 30 min"),
+        (timedelta(days=1), "every 1 day"),
+        (timedelta(days=14, seconds=5), "every 14 days 5 s"),
+    ],
+)
+def test_an_interval_in_words(every: timedelta, words: str) -> None:
+    assert describe_interval(every) == words

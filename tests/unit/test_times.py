@@ -118,6 +118,29 @@ def test_lasting(seconds: float, shown: str) -> None:
     assert lasting(timedelta(seconds=seconds)) == shown
 
 
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-07-01", "2026-06-30T22:00"),
+        ("2026-07-01T06:00", "2026-07-01T04:00"),
+        ("2026-07-01/06:00:30", "2026-07-01T04:00:30"),
+        ("2026-07-01 06:00", "2026-07-01T04:00"),
+        ("2026-03-29T02:30", "2026-03-29T01:00"),  # skipped
+        ("2026-10-25T02:30", "2026-10-25T00:30"),  # comes twice
+    ],
+)
+def test_local_times(text: str, moment: str) -> None:
+    assert times.local(text, "Europe/Amsterdam") == datetime.fromisoformat(f"{moment}+00:00")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "06:00", "2026-7-1", "2026-02-30", "2026-07-01T25:00", "2026-07-01T06:00Z"]
+)
+def test_no_local_times(text: str) -> None:
+    with pytest.raises(ValueError, match=r"is no local time|There is no such moment"):
+        times.local(text, "Europe/Amsterdam")
+
+
 def test_what_never_started_has_no_length() -> None:
     assert lasting(None) == "-"
 

@@ -287,4 +287,6 @@ def _in_words(name: str, value: Any, where: tzinfo) -> str:
         return moment(value, where)
     if isinstance(value, timedelta):
         return lasting(value)
-    return {True: "yes", False: "no", None: ""}.get(value, str(value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else str(value)
