@@ -301,16 +301,15 @@ class Schedule(models.Model):
     def in_words(self) -> str:
         """The times in words; what is wrong with them if they can't be understood."""
         try:
-            if self.kind == Kind.CRON:
-                return recurrence.describe(self.expression, self.both_days)
-            if self.kind == Kind.INTERVAL:
-                return recurrence.describe_interval(self.interval or timedelta(0))
-            zone = recurrence.zone_info(self.timezone)
-            return (
-                f"once at {self.once_at.astimezone(zone):%Y-%m-%d %H:%M:%S}" if self.once_at else ""
-            )
+            times = self.recurrence()
         except ValueError as error:
             return str(error)
+        if isinstance(times, recurrence.Interval):
+            return recurrence.describe_interval(times.every)
+        if isinstance(times, recurrence.Once):
+            local = times.at.astimezone(recurrence.zone_info(self.timezone))
+            return f"once at {local:%Y-%m-%d %H:%M:%S}"
+        return recurrence.describe(self.expression, self.both_days)
 
 
 class FireOutcome(models.TextChoices):

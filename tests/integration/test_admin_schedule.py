@@ -305,7 +305,7 @@ class TestPreview:
 
     def test_intervals_and_once(self) -> None:
         interval = self.shown(kind="interval", interval="01:30:00")
-        assert "every 1:30:00" in interval
+        assert "every 1 h 30 min" in interval
         assert "in 1 h 30 min" in interval
         assert ">now<" not in interval
         once = self.shown(kind="once", once_at="2199-03-31T02:30")
