@@ -109,6 +109,12 @@ def _measure(sites: Sequence[Installation], results: Results, asked: argparse.Na
         with site.agent() as agent:
             _measure_few(site, agent, results, size, rounds)
     _measure_redis(sites, results, size, rounds)
+    for site in sites:
+        _say(f"{site.title}: schedules")
+        with site.agent() as agent, site.cluster():
+            for number in size.schedules:
+                for _ in rounds:
+                    measures.lateness(site, agent, results, size, number)
     _say("at rest")
     at_rest(sites, results, asked.rounds, size.rest)
     for _ in rounds if asked.peers else ():

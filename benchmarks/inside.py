@@ -6,7 +6,7 @@ import logging
 import random
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from benchmarks.processes import wait_until
 
 if apps.is_installed("jobqueue"):
     from jobqueue import api
-    from jobqueue.models import Execution
+    from jobqueue.models import Execution, Fire, Job, Schedule
 
 PATIENCE = 120  # seconds for a block of runs
 BATCH = 2000
@@ -130,6 +130,59 @@ def forget_requests() -> int:
         for table in ("jobqueue_execution", "benchmark_commit"):
             cursor.execute(f"DELETE FROM {table}")
     return int(OrmQ.objects.all().delete()[0])
+
+
+# Schedules
+
+
+def plan(number: int, together: int) -> None:
+    """So many schedules, of which some fire together every five seconds, the others tomorrow."""
+    forget_schedules()
+    jobs = [Job(name=f"Job {i}", argv=["true", f"{i}"], codes="exit-status") for i in range(number)]
+    jobs = Job.objects.bulk_create(jobs, BATCH)
+    tomorrow, now = timezone.now() + timedelta(days=1), timezone.now()
+    Schedule.objects.bulk_create(
+        [
+            Schedule(
+                name=job.name,
+                job=job,
+                expression="*/5 * * * * *" if i < together else f"{i % 60} 3 * * *",
+                catch_up="all",  # each fire is another request, though the first one waits
+                next_fire_at=tomorrow,
+                planned_at=now,
+            )
+            for i, job in enumerate(jobs)
+        ],
+        BATCH,
+    )
+    for schedule in Schedule.objects.filter(expression="*/5 * * * * *"):
+        schedule.save()
+
+
+def lateness(times: int) -> list[float]:
+    """Seconds from fire times to when their requests were in the queue, beside a long run."""
+    long_run = api.enqueue(["sleep", "600"], priority=1).execution
+    running = Execution.objects.filter(pk=long_run.pk, state="running", pid__isnull=False)
+    _look_until(running.exists, "the long run")
+    together = Schedule.objects.filter(expression="*/5 * * * * *").count()
+    since = timezone.now()
+    fires = Fire.objects.filter(fire_at__gt=since)
+    _look_until(lambda: fires.count() >= times * together, f"{times} fire times")
+    found = list(fires.values_list("recorded_at", "fire_at"))
+    forget_schedules()
+    api.clear("default", "benchmark")
+    api.request_stop(long_run, "benchmark")
+    _look_until(lambda: not Execution.objects.running().exists(), "the long run's end")
+    return [(recorded - fire).total_seconds() for recorded, fire in found]
+
+
+def forget_schedules() -> None:
+    """Delete all schedules and Jobs."""
+    with connection.cursor() as cursor:
+        for model in (Fire, Schedule):
+            cursor.execute(f"DELETE FROM {model._meta.db_table}")
+        cursor.execute(f"UPDATE {Execution._meta.db_table} SET job_id = NULL")
+        cursor.execute(f"DELETE FROM {Job._meta.db_table}")
 
 
 # django-q2 alone

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean, median
+from statistics import mean, median, quantiles
 
 from benchmarks import raw
 from benchmarks.agent import Agent
@@ -18,6 +18,7 @@ GAP = "From the start of a run to the start of the next"
 IDLE = "From a request to its start, when nothing else was to be done"
 REQUESTS = "Requests through `jobqueue.api.enqueue`"
 COMMAND = "The command line"
+LATENESS = "From the time of a schedule to its request in the queue, beside a long run"
 #: Names of queues.
 FEW, MANY, NOTED = "few", "many", "noted"
 #: How many times the gap of a raw loop ours may take.
@@ -35,10 +36,34 @@ class Size:
     block: int
     commands: int
     rest: float  # seconds
+    schedules: tuple[int, ...]
+    fires: int  # times that they fire together
 
 
-FULL = Size(runs=300, many=100_000, delays=10, blocks=4, block=200, commands=5, rest=12)
-QUICK = Size(runs=100, many=10_000, delays=4, blocks=2, block=100, commands=2, rest=5)
+FULL = Size(
+    runs=300,
+    many=100_000,
+    delays=10,
+    blocks=4,
+    block=200,
+    commands=5,
+    rest=12,
+    schedules=(10, 1_000, 10_000),
+    fires=3,
+)
+QUICK = Size(
+    runs=100,
+    many=10_000,
+    delays=4,
+    blocks=2,
+    block=100,
+    commands=2,
+    rest=5,
+    schedules=(10, 1_000),
+    fires=1,
+)
+#: Schedules that fire in the same second.
+TOGETHER = 100
 
 
 def gap(
@@ -131,6 +156,19 @@ def requests(site: Installation, agent: Agent, results: Results, size: Size) -> 
         target=Target(0.5, at_least=True),
         wake_ups=agent("forget_requests"),
     )
+
+
+def lateness(
+    site: Installation, agent: Agent, results: Results, size: Size, schedules: int
+) -> None:
+    """How late schedules fire, up to a hundred of them in the same second."""
+    together = min(schedules, TOGETHER)
+    agent("plan", schedules, together)
+    found = [1000 * late for late in agent("lateness", size.fires)]
+    *_, p99 = quantiles(found, n=100)
+    what = f"{site.title}, {schedules:,} schedules, {together} at once"
+    results.add(LATENESS, f"{what}, median", median(found), "ms", worst=max(found))
+    results.add(LATENESS, f"{what}, p99", p99, "ms", target=Target(100, of="value"))
 
 
 def command_line(site: Installation, results: Results, size: Size) -> None:

@@ -27,6 +27,20 @@ class LineFormatter(logging.Formatter):
     Control characters are written as escapes, so that no job's name or argument can forge a line.
     """
 
+    default_msec_format = "%s,%03d"
+    _second = -1
+    _shown = ""
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
+        """The time of the record, worked out once for each second."""
+        if datefmt:
+            return super().formatTime(record, datefmt)
+        second = int(record.created)
+        if second != self._second:
+            self._shown = super().formatTime(record, self.default_time_format)
+            self._second = second
+        return self.default_msec_format % (self._shown, record.msecs)
+
     def formatMessage(self, record: logging.LogRecord) -> str:
         """The message with its line ends escaped."""
         return _escaped(super().formatMessage(record))

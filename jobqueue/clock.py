@@ -37,8 +37,8 @@ TICK = 1.0
 RECOVERY = 2.0
 #: Seconds after which a queue that is still not served is woken again; doubles to the last.
 WAKE_AGAIN, WAKE_AGAIN_MAX = 2.0, 16.0
-#: Seconds between two looks for fire times that were worked out long ago.
-PLANNED_LONG_AGO = 60.0
+#: Seconds between two looks for fire times that were worked out long ago; how many a look takes.
+PLANNING, PLANNED_AT_ONCE = 60.0, 50
 #: A cluster that was silent for so long is forgotten.
 FORGET = timedelta(days=1)
 
@@ -52,6 +52,9 @@ class Clock(threading.Thread):
         self._recovery = Recovery()
         self._is_over = threading.Event()
         self._looked_at = self._fired_at = timezone.now()
+        #: Fire times that were worked out before are worked out anew: those of a day ago, and all
+        #: when the cluster has started, as the rules of a zone, or the clock, may have changed.
+        self._planned_before: datetime | None = None
         #: For each queue that is ready: when it's woken (again), and the pause after that.
         self._woken: dict[str, tuple[float, float]] = {}
 
@@ -104,18 +107,22 @@ class Clock(threading.Thread):
             self._next_renewal = now + leases.RENEW * leases.length()
         if now >= self._next_sign:
             if _say_alive():
-                schedules.refresh(timezone.now())
+                self._planned_before = timezone.now()
             self._next_sign = now + SIGN_OF_LIFE.total_seconds()
         self._recovery.look_after_adopted()
         if now >= self._next_recovery:
             self._recovery.look(now)
             self._next_recovery = now + (TICK if self._recovery.watches else RECOVERY)
         if now >= self._next_planning:
-            long_ago = timezone.now() - schedules.PLAN_HOLDS
-            schedules.refresh(timezone.now(), planned_before=long_ago)
-            self._next_planning = now + PLANNED_LONG_AGO
+            self._plan(now)
         if not cluster.stopping():
             self._wake(now)
+
+    def _plan(self, now: float) -> None:
+        wall = timezone.now()
+        before = self._planned_before or wall - schedules.PLAN_HOLDS
+        if schedules.refresh(wall, before, PLANNED_AT_ONCE) < PLANNED_AT_ONCE:
+            self._planned_before, self._next_planning = None, now + PLANNING
 
     def _wake(self, now: float) -> None:
         looked_at = timezone.now()

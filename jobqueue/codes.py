@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import signal
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import PurePath
 from typing import Final, NamedTuple
 
@@ -85,10 +86,15 @@ def signal_name(number: int) -> str:
 
 def recognise(argv: Sequence[str]) -> str:
     """The reading for a bare command: *bots-engine* if its program or script is Bots' engine."""
-    program = PurePath(argv[0]).name if argv else ""
+    program = _program(argv[0]) if argv else ""
     if _PYTHON.match(program):
         program = PurePath(_script(argv[1:])).name
     return BOTS_ENGINE if program in _ENGINES else EXIT_STATUS
+
+
+@lru_cache
+def _program(path: str) -> str:
+    return PurePath(path).name
 
 
 def _script(arguments: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ somebody was first, which is a normal answer and no error.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -19,13 +19,13 @@ from typing import Any
 
 from django.db import IntegrityError, connections, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Min
+from django.db.models import F, Min
 from django.utils import timezone
 
 from . import broker, conf, owners, signals
 from . import statements as sql
 from .commandline import printable
-from .models import Execution, Job, Queue, Source, State
+from .models import Execution, Fire, Job, Queue, Source, State
 from .models.execution import RECOVERY_PRIORITY
 from .requests import aware, priority_number, queue_name
 
@@ -95,12 +95,51 @@ def enqueue(request: Execution) -> Enqueued:
     """
     connection = _connection()
     answer, needs_wake = _add_or_find(connection, request)
-    transaction.on_commit(partial(_log, answer, request), connection.alias)
+    connection.on_commit(partial(_log, answer, request))
     if answer.outcome is ADDED:
-        transaction.on_commit(partial(_wake_for, answer.execution, needs_wake), connection.alias)
+        connection.on_commit(partial(_wake_for, answer.execution, needs_wake))
     elif connection.in_atomic_block and not _added_here(connection, answer.execution):
-        transaction.on_commit(partial(_add_or_find_again, request), connection.alias)
+        connection.on_commit(partial(_add_or_find_again, request))
     return answer
+
+
+def enqueue_all(requests: Sequence[Execution]) -> list[Enqueued]:
+    """Queue several requests at once, in few statements; the answers in their order.
+
+    Raises:
+        IntegrityError: somebody asked for one of them at this very moment, and nothing was queued.
+    """
+    connection = _connection()
+    with sql.statements(connection).durable(connection), transaction.atomic(using=_alias()):
+        slots = [sql.slot_of_waiting(request.queue, request.digest) for request in requests]
+        serving = {row.slot: row for row in Execution.objects.filter(slot__in=slots)}
+        answers = [
+            _answer(request, serving.setdefault(slot, request))
+            for slot, request in zip(slots, requests, strict=True)
+        ]
+        added = [answer.execution for answer in answers if answer.outcome is ADDED]
+        Execution.objects.bulk_create(added)
+        woken: set[str] = set()
+        for request, answer in zip(requests, answers, strict=True):
+            transaction.on_commit(partial(_log, answer, request), connection.alias)
+            if answer.outcome is ADDED:
+                needed = None if request.queue not in woken else False
+                woken.add(request.queue)
+                transaction.on_commit(partial(_wake_for, request, needed), connection.alias)
+            elif answer.execution not in added:
+                transaction.on_commit(partial(_add_or_find_again, request), connection.alias)
+    return answers
+
+
+def _answer(request: Execution, serving: Execution) -> Enqueued:
+    """What becomes of a request that this one serves: itself, another new one, or a waiting one."""
+    if serving is request:
+        return Enqueued(ADDED, request)
+    if not serving._state.adding:
+        return Enqueued(_promote(serving, request.priority), serving)
+    outcome = PROMOTED if request.priority < serving.priority else DUPLICATE
+    serving.priority = min(serving.priority, request.priority)
+    return Enqueued(outcome, serving)
 
 
 def _add_or_find(
@@ -131,7 +170,8 @@ def _added_here(connection: BaseDatabaseWrapper, execution: Execution) -> bool:
 
 
 def _add_or_find_again(request: Execution) -> None:
-    enqueue(request)
+    if _same_waiting(request) is None:
+        enqueue(request)
 
 
 def _same_waiting(request: Execution, lock: bool = False) -> Execution | None:
@@ -152,6 +192,8 @@ def _promote(waiting: Execution, priority: int) -> Outcome:
 
 def _wake_for(execution: Execution, needed: bool | None) -> None:
     """After the commit: a wake-up, unless the queue is busy or was woken for an older request."""
+    if needed is False:
+        return
     connection, now = _connection(), timezone.now()
     if execution.not_before is not None and execution.not_before > now:
         return  # the clock wakes for it when its time has come
@@ -498,8 +540,10 @@ def with_requests() -> Iterator[str]:
 def prune(before: datetime, step: int = 500) -> Iterator[int]:
     """Delete ended executions that were queued before a time, and their logs, in small steps.
 
+    Fire times from before then go as well, but for the last one of each schedule.
+
     Yields:
-        How many each step deleted.
+        How many executions each step deleted.
     """
     old = Execution.objects.old(before)
     while rows := list(old.order_by("pk").values_list("pk", "log_path")[:step]):
@@ -508,6 +552,9 @@ def prune(before: datetime, step: int = 500) -> Iterator[int]:
                 Path(log_path).unlink(missing_ok=True)
         Execution.objects.filter(pk__in=[pk for pk, _ in rows]).delete()
         yield len(rows)
+    fires = Fire.objects.filter(fire_at__lt=before).exclude(fire_at=F("schedule__last_fire_at"))
+    while pks := list(fires.values_list("pk", flat=True)[:step]):
+        Fire.objects.filter(pk__in=pks).delete()
 
 
 def _log(answer: Enqueued, request: Execution) -> None:

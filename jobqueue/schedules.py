@@ -8,16 +8,17 @@ meanwhile, and the database takes each fire time once.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import takewhile
 
 from django.db import InterfaceError, OperationalError, router, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from . import queue, recurrence, requests
-from .models import CatchUp, Fire, FireOutcome, Job, Schedule, Source
+from .models import CatchUp, Execution, Fire, FireOutcome, Job, Schedule, Source
 
 log = logging.getLogger(__name__)
 
@@ -55,10 +56,12 @@ def enqueue_due(now: datetime) -> list[Fire]:
     A schedule that can't be queued is put aside, with its problem, and disturbs no other.
     """
     noted: list[Fire] = []
+    seen: set[int] = set()
     while True:
         due = list(Schedule.objects.due(now).values_list("pk", flat=True)[:BATCH])
-        if not due:
+        if seen.issuperset(due):
             return noted
+        seen.update(due)
         noted += _enqueue(due, now)
 
 
@@ -67,30 +70,38 @@ def next_fire_at() -> datetime | None:
     return Schedule.objects.planned().values_list("next_fire_at", flat=True).first()
 
 
-def refresh(now: datetime, planned_before: datetime | None = None) -> int:
+def refresh(now: datetime, planned_before: datetime | None = None, limit: int | None = None) -> int:
     """Work out the next fire times anew, of all schedules or of those that were planned before.
 
     What is due stays due.
 
     Returns:
-        How many were another time.
+        How many were looked at, the limit at most.
     """
     schedules = Schedule.objects.filter(enabled=True)
     if planned_before is not None:
-        schedules = schedules.filter(planned_at__lt=planned_before)
-    return sum(_plan_anew(schedule, now) for schedule in schedules.iterator())
+        was_planned = Q(planned_at__gte=planned_before, planned_at__lte=now)
+        schedules = schedules.filter(Q(planned_at=None) | ~was_planned)
+    looked_at = list(schedules[:limit])
+    as_before = [schedule.pk for schedule in looked_at if not _plan_anew(schedule, now)]
+    for start in range(0, len(as_before), BATCH):
+        batch = as_before[start : start + BATCH]
+        Schedule.objects.filter(pk__in=batch).update(planned_at=now)
+    return len(looked_at)
 
 
 def _plan_anew(schedule: Schedule, now: datetime) -> bool:
-    before = schedule.next_fire_at
-    if before is not None and before <= now and not schedule.is_to_plan:
+    before, is_to_plan = schedule.next_fire_at, schedule.is_to_plan
+    if before is not None and before <= now and not is_to_plan:
         return False
     try:
         schedule.plan(_from(schedule, now))
-    except Exception as error:
+    except Exception as error:  # of whatever kind: the others must fire
         return _put_aside(schedule, error)
-    _write(schedule, before, "problem", "planned_at", "planned_from", "next_fire_at")
-    return schedule.next_fire_at != before
+    if schedule.next_fire_at == before and not is_to_plan:
+        return False
+    _write(schedule, before, "next_fire_at", "problem", "planned_at", "planned_from")
+    return True
 
 
 def _from(schedule: Schedule, now: datetime) -> datetime:
@@ -126,17 +137,30 @@ def _in_one_transaction(pks: Sequence[int], now: datetime) -> list[Fire]:
         due = {schedule: found for schedule in locked if (found := _look(schedule, now))}
         known = _noted(due)
         jobs = Job.objects.in_bulk({schedule.job_id for schedule in due})
-        fires = [
-            fire
+        asked = [
+            (fire, jobs[schedule.job_id], schedule)
             for schedule, found in due.items()
-            for fire in _fire(schedule, jobs[schedule.job_id], found, known)
+            for fire in _fires(schedule, found, known)
         ]
+        _request(asked)
+        fires = [fire for fire, _, _ in asked]
+        recorded_at = timezone.now()
+        for fire in fires:
+            fire.recorded_at = recorded_at
         Fire.objects.bulk_create(fires)
-        for schedule, found in due.items():
-            schedule.last_fire_at = found.last
-            schedule.next_fire_at, schedule.planned_at = found.next, now
-        Schedule.objects.bulk_update(due, ["last_fire_at", "next_fire_at", "planned_at"])
+        _move_on(due, now)
     return fires
+
+
+def _move_on(due: Mapping[Schedule, Due], now: datetime) -> None:
+    """To the next fire times: one update for all that have the same."""
+    together: dict[tuple[datetime, datetime | None], list[int]] = {}
+    for schedule, found in due.items():
+        together.setdefault((found.last, found.next), []).append(schedule.pk)
+    for (last, following), pks in together.items():
+        Schedule.objects.filter(pk__in=pks).update(
+            last_fire_at=last, next_fire_at=following, planned_at=now
+        )
 
 
 def _noted(due: dict[Schedule, Due]) -> set[tuple[int, datetime]]:
@@ -206,50 +230,55 @@ def _last_ones(
 # Firing
 
 
-def _fire(
-    schedule: Schedule, job: Job, due: Due, known: set[tuple[int, datetime]]
-) -> Iterable[Fire]:
-    """Queue what is to run; each time that has come, or the last of those that are left out."""
-    if due.missed:
-        log.warning("schedule %s: %s fire times missed, up to %s", schedule, due.missed, due.last)
+def _fires(schedule: Schedule, due: Due, known: set[tuple[int, datetime]]) -> Iterator[Fire]:
+    """Each fire time that is to be queued, or the last of those that are left out."""
     missed = due.missed
+    if missed:
+        log.warning("schedule %s: %s fire times missed, up to %s", schedule, missed, due.last)
     for moment in due.run:
         if (schedule.pk, moment) not in known:
-            yield _request(schedule, job, moment, missed)
+            yield Fire(schedule=schedule, fire_at=moment, missed=missed)
             missed = 0
     if not due.run and (schedule.pk, due.last) not in known:
-        reason = _why_missed(schedule)
         yield Fire(
             schedule=schedule,
             fire_at=due.last,
-            outcome=FireOutcome.MISSED,
             missed=missed,
-            reason=reason,
+            outcome=FireOutcome.MISSED,
+            reason=_why_missed(schedule),
         )
 
 
-def _request(schedule: Schedule, job: Job, moment: datetime, missed: int) -> Fire:
-    fire = Fire(schedule=schedule, fire_at=moment, missed=missed)
-    # Where each missed time counts, no two are the same request.
-    as_trigger = schedule.catch_up == CatchUp.ALL
-    try:
-        request = requests.build(
-            job,
-            priority=schedule.priority,
-            queue=schedule.queue or None,
-            trigger=moment if as_trigger else None,
-            fire_at=moment,
-            source=Source.SCHEDULE,
-            requested_by=schedule.name,
-            details={"missed": missed} if missed else None,
-        )
-    except requests.NotQueued as error:
-        fire.outcome, fire.reason = FireOutcome.REFUSED, str(error)
-        log.warning("schedule %s: fire of %s refused: %s", schedule, moment, error)
-        return fire
-    answer = queue.enqueue(request)
-    fire.outcome, fire.execution = FireOutcome(answer.outcome), answer.execution
-    return fire
+def _request(asked: Iterable[tuple[Fire, Job, Schedule]]) -> None:
+    """Queue what is to be queued, all at once; each fire time then knows what became of it."""
+    requested: list[tuple[Fire, Execution]] = []
+    for fire, job, schedule in asked:
+        if fire.outcome == FireOutcome.MISSED:
+            continue
+        try:
+            requested.append((fire, _build(fire, job, schedule)))
+        except requests.NotQueued as error:
+            fire.outcome, fire.reason = FireOutcome.REFUSED, str(error)
+            log.warning("schedule %s: fire of %s refused: %s", schedule, fire.fire_at, error)
+    answers = queue.enqueue_all([request for _, request in requested])
+    for (fire, _), answer in zip(requested, answers, strict=True):
+        fire.outcome, fire.execution = FireOutcome(answer.outcome), answer.execution
+
+
+def _build(fire: Fire, job: Job, schedule: Schedule) -> Execution:
+    # Where each time that was missed counts, no two are the same request.
+    is_given = schedule.catch_up == CatchUp.ALL
+    return requests.build(
+        job,
+        is_current=True,
+        priority=schedule.priority,
+        queue=schedule.queue or None,
+        trigger=fire.fire_at if is_given else None,
+        fire_at=fire.fire_at,
+        source=Source.SCHEDULE,
+        requested_by=schedule.name,
+        details={"missed": fire.missed} if fire.missed else None,
+    )
 
 
 def _why_missed(schedule: Schedule) -> str:

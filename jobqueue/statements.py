@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sqlite3
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from functools import cache
@@ -20,7 +20,16 @@ from weakref import WeakSet
 
 from django.db import IntegrityError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import BooleanField, CharField, Field, ForeignKey, IntegerField, TextField
+from django.db.models import (
+    BooleanField,
+    CharField,
+    DateTimeField,
+    Field,
+    ForeignKey,
+    IntegerField,
+    JSONField,
+    TextField,
+)
 
 from .models import Execution, Queue
 
@@ -42,7 +51,6 @@ _REQUEST = [f for f in Execution._meta.concrete_fields if f.name not in {*_UNSET
 #: Fields whose values every database takes as they are.
 _PLAIN = (BooleanField, CharField, ForeignKey, IntegerField, TextField)
 _REQUEST_COLUMNS = [str(f.column) for f in _REQUEST]
-_REQUEST_ADAPTED = [(str(f.column), f) for f in _REQUEST if not isinstance(f, _PLAIN)]
 _request_values = attrgetter(*(f.attname for f in _REQUEST))
 _FIELD = {f.name: f for f in Execution._meta.concrete_fields if f.name not in ("id", "slot")}
 _END = ("ended_at", "return_code", "reason", "log_path", "log_tail", "pid", "details")
@@ -113,25 +121,21 @@ class Statements:
         if connection.in_atomic_block:
             pk = self.insert(connection, values)
             return None if pk is None else (pk, None)
-        with self.durable(connection), self._cursor(connection) as cursor:
-            cursor.execute(self.accept_sql, values)
-            accepted: tuple[int, bool] | None = cursor.fetchone()
-            return accepted
+        with self.durable(connection):
+            row = self._row(connection, self.accept_sql, values)
+        return (row[0], bool(row[1])) if row else None
 
     def insert(self, connection: BaseDatabaseWrapper, values: dict[str, Any]) -> int | None:
         """Insert a waiting row in a transaction: its id, or None if the same request waits."""
-        with self._cursor(connection) as cursor:
-            cursor.execute(self.insert_sql, values)
-            row = cursor.fetchone()
+        row = self._row(connection, self.insert_sql, values)
         return row[0] if row else None
 
     def needs_wake(self, connection: BaseDatabaseWrapper, added: Execution, now: datetime) -> bool:
         """Whether nothing runs in its queue, and no older request there was ready before it."""
         slot = slot_of_running(added.queue)
         values = {**prepare(connection, queue=added.queue, slot=slot, now=now), "id": added.pk}
-        with self._cursor(connection) as cursor:
-            cursor.execute(self.needs_wake_sql, values)
-            return bool(cursor.fetchone()[0])
+        row = self._row(connection, self.needs_wake_sql, values)
+        return bool(row and row[0])
 
     def finish(self, connection: BaseDatabaseWrapper, end: dict[str, Any]) -> bool:
         """End a run: whether it was still mine."""
@@ -161,6 +165,16 @@ class Statements:
         """While in it, a commit need not reach the disk at once: a run may then be repeated."""
         return _synchronous(connection, NORMAL)
 
+    def _row(
+        self, connection: BaseDatabaseWrapper, statement: str, values: dict[str, Any]
+    ) -> Row | None:
+        """The first row of what a statement returns."""
+        with self._cursor(connection) as cursor:
+            cursor.execute(statement, values)
+            with connection.wrap_database_errors:
+                row: Row | None = cursor.cursor.fetchone()
+                return row
+
     def _cursor(self, connection: BaseDatabaseWrapper) -> Any:
         """Django's cursor, with one of the driver inside that is quicker than Django's own."""
         cursor: Any = connection.cursor()
@@ -171,10 +185,7 @@ class Statements:
         """Hold the queue's own row: without it, first claims of several workers deadlock."""
 
     def _claim(self, connection: BaseDatabaseWrapper, next_run: dict[str, Any]) -> Row | None:
-        with self._cursor(connection) as cursor:
-            cursor.execute(self.claim_sql, next_run)
-            row: Row | None = cursor.fetchone()
-            return row
+        return self._row(connection, self.claim_sql, next_run)
 
 
 class _NamingCursor(sqlite3.Cursor):
@@ -189,20 +200,22 @@ def _with_names(statement: str) -> str:
     return re.sub(r"%\((\w+)\)s", r":\1", statement)
 
 
-@contextmanager
-def _synchronous(connection: BaseDatabaseWrapper, level: int) -> Iterator[None]:
+def _synchronous(connection: BaseDatabaseWrapper, level: int) -> AbstractContextManager[None]:
     """Run with this PRAGMA synchronous; SQLite changes it outside of a transaction only."""
-    if connection.in_atomic_block:
-        yield
-        return
-    before = _get_synchronous(connection)
-    if before != level:
-        _set_synchronous(connection, level)
+    if connection.in_atomic_block or (before := _get_synchronous(connection)) == level:
+        return nullcontext()
+    return _synchronous_meanwhile(connection, level, before)
+
+
+@contextmanager
+def _synchronous_meanwhile(
+    connection: BaseDatabaseWrapper, level: int, before: int
+) -> Iterator[None]:
+    _set_synchronous(connection, level)
     try:
         yield
     finally:
-        if before != level:
-            _set_synchronous(connection, before)
+        _set_synchronous(connection, before)
 
 
 def _get_synchronous(connection: BaseDatabaseWrapper) -> int:
@@ -422,9 +435,11 @@ def prepare(connection: BaseDatabaseWrapper, **values: Any) -> dict[str, Any]:
 def prepare_request(connection: BaseDatabaseWrapper, execution: Execution) -> dict[str, Any]:
     """The row of a request, as :meth:`Statements.accept` and ``insert`` take it."""
     values = dict(zip(_REQUEST_COLUMNS, _request_values(execution), strict=True))
-    for column, field in _REQUEST_ADAPTED:
-        values[column] = _adapt(connection, field, values[column])
-    return {**values, "slot": slot_of_running(execution.queue), "now": values["queued_at"]}
+    for column, adapt in _REQUEST_ADAPTED:
+        if values[column] is not None:
+            values[column] = adapt(connection, values[column])
+    values["slot"], values["now"] = slot_of_running(execution.queue), values["queued_at"]
+    return values
 
 
 def execution_from_row(connection: BaseDatabaseWrapper, row: Row) -> Execution:
@@ -445,6 +460,18 @@ def _adapt(connection: BaseDatabaseWrapper, field: Field[Any, Any], value: Any) 
     if value is None or isinstance(field, _PLAIN):
         return value
     return field.get_db_prep_save(value, connection)
+
+
+def _adapter(field: Field[Any, Any]) -> Callable[[BaseDatabaseWrapper, Any], Any]:
+    """What stores a value of this field as the ORM does, without its way there."""
+    if isinstance(field, JSONField):
+        return lambda connection, value: connection.ops.adapt_json_value(value, field.encoder)
+    if isinstance(field, DateTimeField):
+        return lambda connection, value: connection.ops.adapt_datetimefield_value(value)
+    return lambda connection, value: field.get_db_prep_save(value, connection)
+
+
+_REQUEST_ADAPTED = [(str(f.column), _adapter(f)) for f in _REQUEST if not isinstance(f, _PLAIN)]
 
 
 @cache

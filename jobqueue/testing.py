@@ -15,15 +15,16 @@ test's database meanwhile. Logs go to ``JOBQUEUE["DATA_DIR"]``: give tests a dir
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
-from . import owners, runs
+from . import owners, runs, schedules
 from . import queue as _queue
 from .executor import Executor
-from .models import Execution, Job
+from .models import Execution, Fire, Job
 from .models.fields import DEFAULT_QUEUE
 
-__all__ = ["assert_enqueued", "assert_not_enqueued", "drain"]
+__all__ = ["assert_enqueued", "assert_not_enqueued", "drain", "fire_schedules"]
 
 _FIELDS = {f.name for f in Execution._meta.get_fields() if f.concrete}
 
@@ -51,6 +52,21 @@ def drain(queue: str = DEFAULT_QUEUE, limit: int = 1000) -> list[Execution]:
         executor.close()
         owners.me().run_path.unlink(missing_ok=True)
     return ended
+
+
+def fire_schedules(now: datetime) -> list[Fire]:
+    """Queue what is due at a moment, as the clock of a worker would; nothing is run.
+
+    A schedule that was saved has its next fire time after the real now, so take a moment that lies
+    ahead, such as ``schedule.next_fire_at``.
+
+    Args:
+        now: the moment, aware.
+
+    Returns:
+        The fire times that came, with their outcomes and Executions.
+    """
+    return schedules.enqueue_due(now)
 
 
 def assert_enqueued(command_or_job: Sequence[str] | Job, /, **fields: Any) -> Execution:

@@ -54,6 +54,7 @@ def main() -> int:
                 requests_during_a_run(demo)
                 record_and_journal(demo)
                 waiting_command(demo)
+                schedule(demo)
                 stop(demo, cluster)
         except TimeoutError as error:
             demo.verify("it comes to its end", str(error), "")
@@ -123,6 +124,28 @@ def waiting_command(demo: Demo) -> None:
     """``job2queue --wait``."""
     title("A command can wait: it shows the output and ends with the program's exit status")
     demo.queue("--wait", "broken", expect=7)
+
+
+def schedule(demo: Demo) -> None:
+    """A schedule of every second, while something runs for long."""
+    title("A schedule fires at its times, also while something runs for long")
+    demo.queue("-p1", "long")
+    demo.wait_for_line("long started")
+    demo.run("jobs", "create", "Poll", "--", "poll")
+    demo.run("schedules", "create", "Each second", "--job", "Poll", "--cron", "* * * * * *")
+    wait("three fire times", lambda: len(demo.fires("Each second")) >= 3)
+    demo.run("schedules", "disable", "Each second")
+    fires = demo.fires("Each second")
+    demo.open_gate("long-gate")
+    demo.wait_for_line("poll ended 0")
+    print("'long' went on all the time. What became of the fire times meanwhile:")
+    for fire in fires:
+        print(f"  {clock(fire['fire_at'])}  {fire['outcome']}")
+    demo.verify("the first one was queued", fires[0]["outcome"], "added")
+    demo.verify(
+        "the others found it waiting", {fire["outcome"] for fire in fires[1:]}, {"duplicate"}
+    )
+    demo.verify("one run came of them", demo.lines().count("poll started"), 1)
 
 
 def stop(demo: Demo, cluster: subprocess.Popen[str]) -> None:

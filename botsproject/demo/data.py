@@ -1,4 +1,4 @@
-"""A login and Jobs to look at, put into an empty database once."""
+"""A login, Jobs and Schedules to look at, put into an empty database once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 
 from botsproject.demo import samples
-from jobqueue.api import Job, enqueue
+from jobqueue.api import Job, Schedule, enqueue
 
 USERNAME = "demo"
 JOBS: tuple[tuple[str, list[str], dict[str, Any]], ...] = (
@@ -40,6 +40,12 @@ JOBS: tuple[tuple[str, list[str], dict[str, Any]], ...] = (
 )
 # The long one last, so that the others have something to show by then.
 FIRST_RUNS = (("Quick", 3), ("Failing", 4), ("EDI run", 5), ("Flood", 7), ("Two minutes", 9))
+SCHEDULES: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("Every five minutes", "Quick", {"expression": "*/5 * * * *"}),
+    ("Business hours", "EDI run", {"expression": "*/10 7-18 * * MON-FRI", "priority": 3}),
+    ("Every 90 minutes", "Failing", {"kind": "interval", "interval": timedelta(minutes=90)}),
+    ("End of the month", "Two minutes", {"expression": "45 23 L * *", "catch_up": "all"}),
+)
 
 
 def create_login(file: Path) -> bool:
@@ -56,12 +62,14 @@ def create_login(file: Path) -> bool:
 
 
 def create_jobs() -> bool:
-    """The Jobs, each queued once; False if there are Jobs already."""
+    """The Jobs, each queued once, and their Schedules; False if there are Jobs already."""
     if Job.objects.exists():
         return False
     for name, words, fields in JOBS:
         argv = [sys.executable, samples.__file__, *words]
         Job.objects.create(name=name, argv=argv, **fields)
+    for name, job, fields in SCHEDULES:
+        Schedule.objects.create(name=name, job=Job.objects.get(name=job), **fields)
     for name, priority in FIRST_RUNS:
         enqueue(Job.objects.get(name=name), priority=priority, requested_by=USERNAME)
     return True

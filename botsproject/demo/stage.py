@@ -37,6 +37,8 @@ PROGRAMS = {
     "broken": (7, ""),
     "urgent": (0, ""),
     "backup": (0, ""),
+    "long": (0, "long-gate"),
+    "poll": (0, ""),
     "slow": (0, "slow-gate"),
     "later": (0, ""),
 }
@@ -91,8 +93,12 @@ class Demo:
 
     def queue(self, *words: str, expect: int = ADDED) -> None:
         """``manage.py job2queue`` as typed, with what it says and its exit status."""
-        result = self.manage("job2queue", *words, stderr=subprocess.STDOUT)
-        print(f"$ manage.py job2queue {shlex.join(words)}")
+        self.run("job2queue", *words, expect=expect)
+
+    def run(self, *words: str, expect: int = 0) -> None:
+        """A command as typed, with what it says and its exit status."""
+        result = self.manage(*words, stderr=subprocess.STDOUT)
+        print(f"$ manage.py {shlex.join(words)}")
         for line in result.stdout.splitlines():
             print(f"    {line}")
         self.verify(f"exit status {expect}", result.returncode, expect)
@@ -117,6 +123,12 @@ class Demo:
             )
         rows: list[dict[str, Any]] = json.loads(result.stdout)
         return sorted(rows, key=lambda row: row["id"])
+
+    def fires(self, schedule: str) -> list[dict[str, str]]:
+        """What became of a schedule's fire times, the first one first."""
+        result = self.manage("schedules", "show", schedule, "--json")
+        last: list[dict[str, str]] = json.loads(result.stdout)["last"]
+        return sorted(last, key=lambda fire: fire["fire_at"])
 
     def wait_for_line(self, line: str, times: int = 1) -> None:
         wait(f"{line!r} in the journal", lambda: self.lines().count(line) >= times)

@@ -9,7 +9,16 @@ from django.apps import apps
 if apps.is_installed("django.contrib.admin"):
     from .cluster import ClusterAdmin
     from .execution import ExecutionAdmin
+    from .fire import FireAdmin
     from .job import JobAdmin
     from .queue import QueueAdmin
+    from .schedule import ScheduleAdmin
 
-    __all__ = ["ClusterAdmin", "ExecutionAdmin", "JobAdmin", "QueueAdmin"]
+    __all__ = [
+        "ClusterAdmin",
+        "ExecutionAdmin",
+        "FireAdmin",
+        "JobAdmin",
+        "QueueAdmin",
+        "ScheduleAdmin",
+    ]

@@ -20,11 +20,11 @@ from django.utils.translation import ngettext
 
 from .. import api
 from ..commandline import printable
-from ..models import Cluster, Execution, Job, Queue, Source
+from ..models import Cluster, Execution, Job, Queue, Schedule, Source
 from ..models.execution import DEFAULT_PRIORITY, FIRST, LAST
 from ..queue import DETAILS_OF_A_RUN
 from ..requests import priority_number
-from . import links
+from . import display, links
 
 #: So many are changed in one transaction, and the queue goes on between two.
 STEP = 100
@@ -90,8 +90,9 @@ def _run_again(request: HttpRequest, execution: Execution) -> None:
 def _enqueue(
     request: HttpRequest, what: Job | Sequence[str], label: str, **wanted: Any
 ) -> Execution | None:
-    wanted |= {"priority": DEFAULT_PRIORITY, "source": Source.ADMIN, "requested_by": _who(request)}
-    shown = Truncator(printable(label)).chars(100)
+    wanted = {"priority": DEFAULT_PRIORITY, **wanted}
+    wanted |= {"source": Source.ADMIN, "requested_by": _who(request)}
+    shown = _shown(label)
     try:
         answer = api.enqueue(what, **wanted)
     except (api.NotQueued, DatabaseError) as error:
@@ -239,6 +240,61 @@ def resume(request: HttpRequest, queues: Iterable[Queue]) -> None:
         else:
             text = _("The queue {queue} wasn't paused.")
             _tell(request, messages.WARNING, text, queue=queue.name)
+
+
+# Schedules
+
+
+def run_schedule(request: HttpRequest, schedule: Schedule) -> None:
+    """Queue the Job of a schedule now, as the schedule does; its next fire time stays."""
+    wanted = {"priority": schedule.priority, "queue": schedule.queue or None}
+    if execution := _enqueue(request, schedule.job, schedule.job.name, **wanted):
+        _note(request, [schedule], _("Run now: execution %d.") % execution.pk)
+
+
+def enable(request: HttpRequest, schedules: Iterable[Schedule]) -> None:
+    """Let schedules fire from now on, nothing made up; tell when the next time comes."""
+    for schedule in schedules:
+        schedule.enabled = True
+        try:
+            schedule.save()
+        except ValueError as error:
+            text = _("“{name}” wasn't enabled: {why}")
+            why = printable(str(error))
+            _tell(request, messages.ERROR, text, name=_shown(schedule.name), why=why)
+        else:
+            _note(request, [schedule], _("Enabled."))
+            tell_next(request, schedule, _("“{name}” is enabled."))
+
+
+def disable(request: HttpRequest, schedules: Iterable[Schedule]) -> None:
+    """Let schedules fire no more."""
+    for schedule in schedules:
+        schedule.enabled = False
+        schedule.save()
+        _note(request, [schedule], _("Disabled."))
+        text = _("“{name}” is disabled: it doesn't fire any more.")
+        _tell(request, messages.SUCCESS, text, name=_shown(schedule.name))
+
+
+def tell_next(request: HttpRequest, schedule: Schedule, text: str = "") -> None:
+    """Say when a schedule fires next, and what stands in the way."""
+    level, values = messages.WARNING, {"name": _shown(schedule.name)}
+    if not schedule.enabled:
+        more = _("It is disabled and doesn't fire.")
+    elif schedule.next_fire_at is None:
+        more = _("No time is left: it doesn't fire any more.")
+    elif not schedule.job.enabled:
+        more = _("Its Job is disabled and accepts no requests.")
+    else:
+        level, more = messages.SUCCESS, _("Next: {moment}, {distance}.")
+        values["moment"] = display.moment(schedule.next_fire_at, display.zone_of(schedule))
+        values["distance"] = display.distance(schedule.next_fire_at - timezone.now())
+    _tell(request, level, f"{text} {more}".strip(), **values)
+
+
+def _shown(name: str) -> str:
+    return Truncator(printable(name)).chars(100)
 
 
 def _who(request: HttpRequest) -> str:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from django.utils import formats, timezone
 from django.utils.html import conditional_escape, format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
+from django.utils.translation import gettext as _
 
+from .. import recurrence
 from ..commandline import printable
-from ..models import State
+from ..models import Schedule, State
 
 EMPTY = "-"
 #: A state is told by its word and a sign; the colour only helps.
@@ -69,15 +71,17 @@ def two_lines(first: str, second: str) -> SafeString | str:
     return format_html('{}<div class="jobqueue-second">{}</div>', first, second)
 
 
-def moment(value: datetime | None) -> SafeString | str:
-    """A time of today to the second, any other with its date."""
+def moment(value: datetime | None, zone: tzinfo | None = None) -> SafeString | str:
+    """A time of today to the second, any other with its date; of another zone with its name."""
     if value is None:
         return EMPTY
-    local = timezone.localtime(value)
-    today = local.date() == timezone.localdate()
+    local = timezone.localtime(value, zone)
+    today = local.date() == timezone.localdate(timezone=zone)
     shown = formats.date_format(local, "H:i:s" if today else "SHORT_DATE_FORMAT")
     if not today:
         shown = f"{shown} {formats.date_format(local, 'H:i')}"
+    if zone is not None:
+        shown = f"{shown} {local:%Z}"
     return format_html(
         '<time class="jobqueue-time" datetime="{}" title="{}">{}</time>',
         local.isoformat(),
@@ -96,6 +100,43 @@ def duration(value: timedelta | None) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def distance(value: timedelta) -> str:
+    """How far ahead, in one or two units: ``in 5 min``, ``in 3 h 20 min``; ``now`` if it isn't."""
+    seconds = round(value.total_seconds())
+    if seconds <= 0:
+        return _("now")
+    if seconds < 60:
+        return _("in %d s") % seconds
+    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
+    if minutes < 60:
+        return _("in %d min") % minutes
+    if hours < 24:
+        return _("in %(h)d h %(m)d min") % {"h": hours, "m": minutes % 60}
+    if days < 10:
+        return _("in %(d)d d %(h)d h") % {"d": days, "h": hours % 24}
+    return _("in %d days") % days
+
+
+def zone_of(schedule: Schedule) -> tzinfo:
+    """The zone of a schedule; UTC if it names one that isn't known (any more)."""
+    try:
+        return recurrence.zone_info(schedule.timezone)
+    except ValueError:
+        return UTC
+
+
+def next_fire(schedule: Schedule) -> SafeString | str:
+    """The next fire time in the schedule's zone and how far ahead it is, or why there is none."""
+    if schedule.problem:
+        return signed("failed", "✗", _("put aside"))
+    if not schedule.enabled:
+        return signed("cancelled", "‖", _("off"))
+    if schedule.next_fire_at is None:
+        return signed("cancelled", "✓", _("over"))
+    shown = moment(schedule.next_fire_at, zone_of(schedule))
+    return two_lines(shown, distance(schedule.next_fire_at - timezone.now()))
 
 
 def variables(env: Mapping[str, str], *, with_values: bool) -> SafeString | str:

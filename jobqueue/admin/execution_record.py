@@ -11,11 +11,12 @@ from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
+from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from ..commandline import printable
-from ..models import Execution
+from ..models import Execution, Fire
 from . import actions, command_preview, display, links, notes
 from .filters import QueueFilter
 from .search import CommandSearch
@@ -36,6 +37,8 @@ _OPTIONAL = {
 }
 #: Characters of a reason that a list has room for.
 REASON = 90
+#: Fire times that one execution names at most: the one it was made for, and duplicates of it.
+FIRES = 10
 _NOTHING: tuple[object, ...] = (None, "", {})
 
 
@@ -72,6 +75,7 @@ class ExecutionRecord(CommandSearch, _Base):
                     "queue",
                     "priority",
                     "asked_in_words",
+                    "schedules",
                 )
             },
         ),
@@ -103,6 +107,8 @@ class ExecutionRecord(CommandSearch, _Base):
         empty = {name for name, field in _OPTIONAL.items() if getattr(obj, field) in _NOTHING}
         if not any(notes.of_run(obj.details)):
             empty.add("notes")
+        if not obj.fires.exists():
+            empty.add("schedules")
         full = actions.may(request.user, "change_job", obj.job)
         instead = {"env_names": "env_values"} if full else {}
         return [
@@ -220,6 +226,20 @@ class ExecutionRecord(CommandSearch, _Base):
         if execution.trigger_at is None:
             return asked
         return format_html(_("{}, for {}"), asked, display.moment(execution.trigger_at))
+
+    @admin.display(description=gettext_lazy("schedule"))
+    def schedules(self, execution: Execution) -> str:
+        fires = execution.fires.select_related("schedule")[:FIRES]
+        return format_html_join(mark_safe("<br>"), "{}", ((self._fire(fire),) for fire in fires))
+
+    def _fire(self, fire: Fire) -> str:
+        """Which schedule asked for it and when; how many of its times were missed before."""
+        name = printable(fire.schedule.name)
+        url = links.in_site(self.admin_site.name, "jobqueue_schedule_change", fire.schedule_id)
+        link = format_html('<a href="{}">{}</a>', url, name) if url else name
+        moment = display.moment(fire.fire_at, display.zone_of(fire.schedule))
+        missed = ngettext("; %d time missed before", "; %d times missed before", fire.missed)
+        return format_html("{}, {}{}", link, moment, missed % fire.missed if fire.missed else "")
 
     @admin.display(description=gettext_lazy("attempts"))
     def attempts(self, execution: Execution) -> str:

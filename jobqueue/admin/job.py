@@ -17,14 +17,15 @@ from django.utils.translation import gettext_lazy as _
 
 from ..commandline import printable
 from ..models import Execution, Job
-from . import actions, command_preview, display, links
+from . import actions, command_preview, display, links, planned
+from .deletion import WithoutHistory
 from .job_form import JobForm
 from .pages import ObjectPages
 from .search import CommandSearch
 
 
 @admin.register(Job)
-class JobAdmin(CommandSearch, ObjectPages[Job]):
+class JobAdmin(WithoutHistory, CommandSearch, ObjectPages[Job]):
     """To run one takes ``view_job`` with ``run_job``, to edit one Django's ``change_job``."""
 
     form = JobForm
@@ -93,6 +94,10 @@ class JobAdmin(CommandSearch, ObjectPages[Job]):
             context["run_url"] = self.page_url(request, job, "run")
         if job is not None and request.user.has_perm("jobqueue.view_execution"):
             context["executions_url"] = links.to_admin(request, "jobqueue_execution_changelist")
+        if job is not None:
+            context["planned"] = planned.of_job(request, job)
+            if request.user.has_perm("jobqueue.add_schedule"):
+                context["add_schedule_url"] = links.to_admin(request, "jobqueue_schedule_add")
         return super().render_change_form(request, context, *args, **kwargs)
 
     def has_run_permission(self, request: HttpRequest, obj: Job | None = None) -> bool:

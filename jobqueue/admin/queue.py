@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy
 
 from ..commandline import printable
 from ..models import Execution, Queue
-from . import actions, display, links
+from . import actions, display, links, planned
 from .pages import ObjectPages, Question, is_confirmed
 
 _PAUSE = Question(
@@ -113,6 +113,7 @@ class QueueAdmin(ObjectPages[Queue]):
         queue: Queue = kwargs["obj"]
         context |= {"title": _("Queue %s") % queue.name, "subtitle": None}
         context["no_cluster"] = actions.no_cluster()
+        context["planned"] = planned.of_queue(request, queue.name)
         if self.has_control_permission(request, queue):
             name = "resume" if queue.is_paused(timezone.now()) else "pause"
             context[f"{name}_url"] = self.page_url(request, queue, name)

@@ -16,12 +16,15 @@ from django.utils.translation import gettext_lazy as _
 
 from .. import commandline
 from .fields import DEFAULT_QUEUE, validate_argv, validate_env, validate_queue_name
+from .indexes import GivenIndex
 from .job import Codes, Job
 from .primary import PrimaryManager
 
 FIRST, LAST, DEFAULT_PRIORITY = 1, 9, 5
 #: Before every request: only for recovery runs of an engine that was killed.
 RECOVERY_PRIORITY = 0
+#: Writes the same text for the same values.
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
 class State(models.TextChoices):
@@ -98,6 +101,7 @@ class Execution(models.Model):
         models.SET_NULL,
         null=True,
         blank=True,
+        db_index=False,
         related_name="executions",
         verbose_name=_("Job"),
     )
@@ -137,6 +141,7 @@ class Execution(models.Model):
         models.SET_NULL,
         null=True,
         blank=True,
+        db_index=False,
         related_name="retries",
         verbose_name=_("retry of"),
     )
@@ -180,6 +185,9 @@ class Execution(models.Model):
             models.Index(
                 fields=("state", "queue", "priority", "queued_at", "id"), name="jobqueue_order"
             ),
+            # Most requests are of bare commands, and hardly one is a retry.
+            GivenIndex(fields=("job",), name="jobqueue_of_job"),
+            GivenIndex(fields=("retry_of",), name="jobqueue_retries"),
         )
         constraints = (
             models.UniqueConstraint(name="jobqueue_execution_slot", fields=("slot",)),
@@ -204,8 +212,7 @@ class Execution(models.Model):
         """What makes two requests the same: all that decides what the run does."""
         trigger = self.trigger_at.timestamp() if self.trigger_at else None
         parts = [self.argv, self.working_directory, self.env, self.environment, trigger]
-        text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
+        return hashlib.sha256(_CANONICAL.encode(parts).encode()).hexdigest()
 
     @property
     def command(self) -> str:

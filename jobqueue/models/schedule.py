@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, Self
 
 from django.conf import settings
@@ -52,6 +53,12 @@ _TIMING = (
 #: What the clock writes as well.
 _PLAN = ("next_fire_at", "planned_at", "planned_from", "problem")
 _CACHE = ("last_fire_at", *_PLAN)
+
+
+@lru_cache(maxsize=4096)
+def _cron(expression: str, zone: str, both_days: bool) -> recurrence.Cron:
+    """Read once: it costs more than to find the next time."""
+    return recurrence.Cron(expression, zone, both_days)
 
 
 def _plain(value: Any) -> Any:
@@ -260,7 +267,7 @@ class Schedule(models.Model):
             ValueError: they can't be understood; one line that says what is wrong.
         """
         if self.kind == Kind.CRON:
-            return recurrence.Cron(self.expression, self.timezone, self.both_days)
+            return _cron(self.expression, self.timezone, self.both_days)
         recurrence.zone_info(self.timezone)
         if self.kind == Kind.INTERVAL:
             if self.interval is None:
@@ -335,6 +342,7 @@ class Fire(models.Model):
         related_name="fires",
         verbose_name=_("execution"),
     )
+    #: When its request was in the queue, so how late it came.
     recorded_at = models.DateTimeField(_("recorded"), default=timezone.now)
 
     objects = PrimaryManager()

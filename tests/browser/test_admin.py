@@ -2,102 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from typing import Any
-
 import pytest
-from django.http import HttpRequest, HttpResponse
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 from pytest_django import Settings
 
 from jobqueue.models import Execution
-from tests import servers
-from tests.browser import chromium as options
+from tests.browser.site import NARROW, WIDE, Admin, contrast, fits
 from tests.builders import a_job, a_run, a_waiting, an_ended
-from tests.users import a_user
 
 pytestmark = pytest.mark.django_db(transaction=True)
-PASSWORD = "only for tests"
-#: Milliseconds: what a crowded machine may need for anything here.
-PATIENCE = 30_000
-WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
-
-
-def strict_policy(get_response: Any) -> Any:
-    """Middleware: allow nothing but files of this site, no inline script or style."""
-
-    def answer(request: HttpRequest) -> HttpResponse:
-        response: HttpResponse = get_response(request)
-        response["Content-Security-Policy"] = "default-src 'self'; img-src 'self' data:"
-        return response
-
-    return answer
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    servers.need("chromium")
-    with (
-        # Playwright's loop runs in this thread, and Django can't tell that we don't use it.
-        pytest.MonkeyPatch.context() as environment,
-        sync_playwright() as playwright,
-        playwright.chromium.launch(
-            executable_path=servers.find_browser(), args=options.OPTIONS
-        ) as found,
-    ):
-        environment.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-        expect.set_options(timeout=PATIENCE)
-        yield found
-
-
-class Admin:
-    """The site, and people who look at it."""
-
-    def __init__(self, browser: Browser, url: str) -> None:
-        self.browser = browser
-        self.url = url
-        self.contexts: list[BrowserContext] = []
-        #: What the browser complained about.
-        self.complaints: list[str] = []
-
-    def visit(self, path: str = "", *permissions: str, **over: Any) -> Page:
-        """A page as a new user with these permissions sees it; a superuser without any."""
-        user = a_user(*permissions, is_superuser=not permissions)
-        user.set_password(PASSWORD)
-        user.save()
-        context = self.browser.new_context(**{"viewport": WIDE, "locale": "en-GB", **over})
-        self.contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: self._complain(message.type, message.text))
-        page.on("pageerror", lambda error: self._complain("error", str(error)))
-        page.goto(f"{self.url}/admin/login/?next=/admin/{path}")
-        page.fill("[name=username]", user.username)
-        page.fill("[name=password]", PASSWORD)
-        page.click("#login-form [type=submit]")
-        page.wait_for_load_state()
-        return page
-
-    def _complain(self, kind: str, text: str) -> None:
-        if kind == "error" and "favicon" not in text:
-            self.complaints.append(text)
-
-
-@pytest.fixture
-def admin(browser: Browser, live_server: Any, settings: Settings) -> Iterator[Admin]:
-    settings.MIDDLEWARE = [f"{__name__}.strict_policy", *settings.MIDDLEWARE]
-    visited = Admin(browser, live_server.url)
-    yield visited
-    for context in visited.contexts:
-        context.close()
-    complaints = [text for text in visited.complaints if "404" not in text]
-    assert not complaints, "the browser complained"
-
-
-def fits(page: Page) -> bool:
-    """Whether nothing sticks out at the side, so that the page doesn't scroll there."""
-    root = "document.documentElement"
-    return bool(page.evaluate(f"{root}.scrollWidth <= {root}.clientWidth"))
 
 
 class TestCommandLine:
@@ -273,15 +186,3 @@ class TestLooks:
                 }"""
             )
             assert contrast(*colours) >= 4.5, (shown.inner_text(), colours)
-
-
-def contrast(first: str, second: str) -> float:
-    """The ratio of two colours as browsers write them, ``rgb(1, 2, 3)``."""
-
-    def luminance(colour: str) -> float:
-        parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
-        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
-        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-    low, high = sorted(luminance(colour) for colour in (first, second))
-    return (high + 0.05) / (low + 0.05)

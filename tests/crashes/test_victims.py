@@ -228,7 +228,7 @@ def children_go_before_the_next_starts(scene: Scene, *words: str) -> None:
     row = scene.row(execution)
     assert (row["state"], row["return_code"]) == ("failed", 137)
     assert row["log_tail"].startswith("first dies\n")
-    assert "2 processes left in its process group had to be ended" in row["log_tail"]
+    assert "2 processes left in its session had to be ended" in row["log_tail"]
 
 
 def let_a_repetition_end(scene: Scene, killed: float) -> None:

@@ -11,11 +11,14 @@ from django.utils import timezone
 
 from jobqueue import conf, owners, queue
 from jobqueue.api import Execution, Job, State, enqueue
-from jobqueue.testing import assert_enqueued, assert_not_enqueued, drain
-from tests.builders import a_command, a_job
+from jobqueue.testing import assert_enqueued, assert_not_enqueued, drain, fire_schedules
+from tests.builders import a_command, a_job, a_schedule
 from tests.commands import Notes, program
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db]
+
+
+FAR = timezone.now() + timedelta(days=1000)
 
 
 class TestDrain:
@@ -143,3 +146,17 @@ class TestAssertNotEnqueued:
         assert str(failure.value) == (
             "Enqueued: ['x'], priority=3\nFound:\n  ['x'], queue='default', priority=3"
         )
+
+
+class TestFireSchedules:
+    def test_what_is_due_is_queued(self) -> None:
+        job = a_job()
+        schedule, _ = a_schedule(job=job), a_schedule(kind="once", once_at=FAR)
+        assert schedule.next_fire_at is not None
+        (fire,) = fire_schedules(schedule.next_fire_at)
+        assert (fire.schedule, fire.outcome) == (schedule, "added")
+        assert assert_enqueued(job, source="schedule") == fire.execution
+
+    def test_nothing_is_due(self) -> None:
+        a_schedule()
+        assert fire_schedules(timezone.now()) == []

@@ -54,6 +54,16 @@ class TestLineFormatter:
         record = a_record("1 started", created=0.123, msecs=123.0)
         assert formatter.format(record).endswith(":00,123 INFO 1 started")
 
+    def test_the_time_is_that_of_each_record(self):
+        formatter = LineFormatter("%(asctime)s")
+        moments = [(0.123, 123.0), (0.5, 500.0), (1.0, 0.0), (0.25, 250.0), (59.999, 999.9)]
+        shown = [formatter.format(a_record(created=at, msecs=ms)) for at, ms in moments]
+        assert [time[-6:] for time in shown] == ["00,123", "00,500", "01,000", "00,250", "59,999"]
+
+    def test_the_format_of_the_time_can_be_another(self):
+        formatter = LineFormatter("%(asctime)s", "%S.")
+        assert formatter.format(a_record(created=7.0, msecs=0.0)) == "07."
+
     @pytest.mark.parametrize("end", ["\n", "\r", "\r\n", "\x0b", "\x85", "\u2028", "\x1b[2J"])
     def test_a_message_is_one_line(self, end):
         line = LineFormatter().format(a_record(f"job {end}2026-11-21 ERROR forged"))

@@ -13,7 +13,7 @@ class Command(BaseCommand):
     """Fill an empty database."""
 
     help = (
-        "Puts a login and some Jobs into an empty database, and shows the login. "
+        "Puts a login, some Jobs and Schedules into an empty database, and shows the login. "
         "A database with users or Jobs of its own is left as it is."
     )
 
@@ -22,6 +22,6 @@ class Command(BaseCommand):
         file = Path(settings.DATA_DIR) / "demo-login.txt"
         data.create_login(file)
         if data.create_jobs():
-            self.stdout.write("Added Jobs to look at.")
+            self.stdout.write("Added Jobs and Schedules to look at.")
         if file.exists():
             self.stdout.write(f"The login ({file}):\n{file.read_text(encoding='ascii').rstrip()}")

@@ -12,7 +12,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('jobqueue', '0003_cluster_owner'),
+        ('jobqueue', '0004_execution_indexes'),
     ]
 
     operations = [
