@@ -45,6 +45,12 @@ def default_timezone() -> str:
     return str(settings.TIME_ZONE)
 
 
+#: The field that has the times.
+_TIMES_OF: dict[str, str] = {
+    Kind.CRON: "expression",
+    Kind.INTERVAL: "interval",
+    Kind.ONCE: "once_at",
+}
 #: What the next fire time is worked out from.
 _TIMING = (
     *("enabled", "kind", "expression", "interval", "once_at", "timezone", "both_days"),
@@ -240,9 +246,8 @@ class Schedule(models.Model):
         self._check(problems, "timezone", lambda: recurrence.zone_info(self.timezone))
         if self.first_at and self.last_at and self.last_at < self.first_at:
             problems["last_at"] = str(_("This is before the first moment."))
-        field = {Kind.CRON: "expression", Kind.INTERVAL: "interval", Kind.ONCE: "once_at"}
         if not problems:
-            self._check(problems, field.get(Kind(self.kind), "kind"), self._refuse_never)
+            self._check(problems, _TIMES_OF.get(self.kind, "kind"), self._refuse_never)
         if problems:
             raise ValidationError(problems)
 
@@ -269,6 +274,8 @@ class Schedule(models.Model):
         if self.kind == Kind.CRON:
             return _cron(self.expression, self.timezone, self.both_days)
         recurrence.zone_info(self.timezone)
+        if self.kind not in Kind.values:
+            raise ValueError(f"There is no kind {self.kind!r:.40} of schedules.")
         if self.kind == Kind.INTERVAL:
             if self.interval is None:
                 raise ValueError("An interval schedule needs an interval, such as 01:30:00.")

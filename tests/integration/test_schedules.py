@@ -319,6 +319,7 @@ class TestPlanning:
             ({"expression": "0 0 31 2 *"}, "expression"),
             ({"expression": ""}, "expression"),
             ({"timezone": "Europe/Atlantis"}, "timezone"),
+            ({"kind": "weekly"}, "kind"),
             ({"kind": "interval"}, "interval"),
             ({"kind": "interval", "interval": timedelta(0)}, "interval"),
             ({"kind": "once"}, "once_at"),
