@@ -25,6 +25,7 @@ from django.utils import timezone
 from . import broker, cluster, conf, launcher, leases, owners, queue, schedules
 from .models import Cluster
 from .models.cluster import SIGN_OF_LIFE
+from .models.schedule import forget_zones
 from .recovery import Recovery, forget_run_files
 
 log = logging.getLogger(__name__)
@@ -37,8 +38,12 @@ TICK = 1.0
 RECOVERY = 2.0
 #: Seconds after which a queue that is still not served is woken again; doubles to the last.
 WAKE_AGAIN, WAKE_AGAIN_MAX = 2.0, 16.0
+#: Seconds until a schedule that couldn't be fired is looked at again.
+HELD = 0.05
 #: Seconds between two looks for fire times that were worked out long ago; how many a look takes.
-PLANNING, PLANNED_AT_ONCE = 60.0, 50
+PLANNING, PLANNED_AT_ONCE = 20.0, 50
+#: Seconds after which the rules of zones are read anew.
+ZONES = 86400.0
 #: A cluster that was silent for so long is forgotten.
 FORGET = timedelta(days=1)
 
@@ -49,6 +54,7 @@ class Clock(threading.Thread):
     def __init__(self) -> None:
         super().__init__(name="jobqueue clock", daemon=True)
         self._next_sign = self._next_renewal = self._next_recovery = self._next_planning = 0.0
+        self._next_zones = 0.0
         self._recovery = Recovery()
         self._is_over = threading.Event()
         self._looked_at = self._fired_at = timezone.now()
@@ -78,7 +84,8 @@ class Clock(threading.Thread):
         while not self._is_over.is_set() and (left := end - time.monotonic()) > 0:
             next_at = self._try(partial(self.fire, timezone.now()))
             due_in = (next_at - timezone.now()).total_seconds() if next_at else left
-            self._is_over.wait(max(0, min(due_in, left)))
+            # What is still due is held by somebody else.
+            self._is_over.wait(min(due_in if due_in > 0 else HELD, left))
 
     def _try(self, look: Callable[[], T]) -> T | None:
         try:
@@ -119,6 +126,9 @@ class Clock(threading.Thread):
             self._wake(now)
 
     def _plan(self, now: float) -> None:
+        if now >= self._next_zones:
+            forget_zones()
+            self._next_zones = now + ZONES
         wall = timezone.now()
         before = self._planned_before or wall - schedules.PLAN_HOLDS
         if schedules.refresh(wall, before, PLANNED_AT_ONCE) < PLANNED_AT_ONCE:

@@ -6,11 +6,11 @@ cronsim reads the checked fields, says which days match, and has the words.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import cached_property
-from itertools import product
 from typing import NamedTuple
 
 from cronsim import CronSim, CronSimError
@@ -22,7 +22,6 @@ EXPRESSION_LIMIT = 200
 GIVE_UP_YEARS = 50
 
 _DAY = timedelta(days=1)
-_MINUTE = timedelta(minutes=1)
 #: From here on an expression is asked whether it ever matches.
 _ANY_DAY = date(2000, 1, 1)
 _ALIASES = {
@@ -56,13 +55,19 @@ class Expression:
     def times(self, start: datetime, end: datetime) -> Iterator[datetime]:
         """The naive times that match, from `start` on and before `end`."""
         for day in self.days(start.date(), end.date()):
-            for hour, minute in product(self._hours, self._minutes):
+            for hour, minute in self._from(start.time() if day == start.date() else time()):
                 first = datetime.combine(day, time(hour, minute))
                 if first >= end:
                     return
-                if start - first < _MINUTE:
-                    times = (first.replace(second=second) for second in self._seconds)
-                    yield from (moment for moment in times if start <= moment < end)
+                times = (first.replace(second=second) for second in self._seconds)
+                yield from (moment for moment in times if start <= moment < end)
+
+    def _from(self, start: time) -> Iterator[tuple[int, int]]:
+        """The hours and minutes of a day that match, from a time on."""
+        for hour in self._hours[bisect_left(self._hours, start.hour) :]:
+            skipped = bisect_left(self._minutes, start.minute) if hour == start.hour else 0
+            for minute in self._minutes[skipped:]:
+                yield hour, minute
 
     def days(self, first: date, last: date = date.max) -> Iterator[date]:
         """The dates that match, from `first` to `last`, until none does for `GIVE_UP_YEARS`."""

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from . import expressions, zones
 from .expressions import GIVE_UP_YEARS, Expression
-from .zones import Change, Stretch, local_moment, shift, to_utc, zone_info
+from .zones import Change, Stretch, forget_zones, local_moment, shift, to_utc, zone_info
 
 __all__ = [
     "COUNT_LIMIT",
@@ -29,6 +29,7 @@ __all__ = [
     "Recurrence",
     "describe",
     "describe_interval",
+    "forget_zones",
     "latest",
     "local_moment",
     "next_fires",

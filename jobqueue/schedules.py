@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import takewhile
 
-from django.db import InterfaceError, OperationalError, router, transaction
-from django.db.models import Q
+from django.db import InterfaceError, OperationalError, connections, router, transaction
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from . import queue, recurrence, requests
@@ -34,6 +34,8 @@ SET_BACK = timedelta(hours=3)
 PLAN_HOLDS = timedelta(days=1)
 
 _INSTANT = timedelta(microseconds=1)
+#: The database is away, locked or busy: that is no schedule's fault.
+_AWAY = (OperationalError, InterfaceError)
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,21 @@ def enqueue_due(now: datetime) -> list[Fire]:
 
 def next_fire_at() -> datetime | None:
     """When the next schedule fires; None if none will."""
-    return Schedule.objects.planned().values_list("next_fire_at", flat=True).first()
+    planned = Schedule.objects.planned().values_list("pk", "next_fire_at")
+    try:
+        first = planned.first()
+    except _AWAY:
+        raise
+    except Exception:
+        _put_aside_unreadable(Schedule.objects.planned())
+        first = planned.first()
+    if first is None:
+        return None
+    pk, moment = first
+    if moment is None:  # it isn't NULL, but nothing that can be read
+        _put_aside(pk, ValueError("The next fire time can't be read."))
+        return next_fire_at()
+    return moment
 
 
 def refresh(now: datetime, planned_before: datetime | None = None, limit: int | None = None) -> int:
@@ -82,12 +98,33 @@ def refresh(now: datetime, planned_before: datetime | None = None, limit: int | 
     if planned_before is not None:
         was_planned = Q(planned_at__gte=planned_before, planned_at__lte=now)
         schedules = schedules.filter(Q(planned_at=None) | ~was_planned)
-    looked_at = list(schedules[:limit])
-    as_before = [schedule.pk for schedule in looked_at if not _plan_anew(schedule, now)]
-    for start in range(0, len(as_before), BATCH):
-        batch = as_before[start : start + BATCH]
-        Schedule.objects.filter(pk__in=batch).update(planned_at=now)
-    return len(looked_at)
+    pks = list(schedules.order_by("next_fire_at").values_list("pk", flat=True)[:limit])
+    for start in range(0, len(pks), BATCH):
+        chosen = Schedule.objects.filter(pk__in=pks[start : start + BATCH])
+        as_before = [schedule.pk for schedule in _read(chosen) if not _plan_anew(schedule, now)]
+        Schedule.objects.filter(pk__in=as_before).update(planned_at=now)
+    return len(pks)
+
+
+def _read(schedules: QuerySet[Schedule]) -> list[Schedule]:
+    """All of them that can be read; others, changed by hand in the database, are put aside."""
+    try:
+        return list(schedules)
+    except _AWAY:
+        raise
+    except Exception:
+        _put_aside_unreadable(schedules)
+        return list(schedules.filter(problem=""))
+
+
+def _put_aside_unreadable(schedules: QuerySet[Schedule]) -> None:
+    for pk in list(schedules.values_list("pk", flat=True)):
+        try:
+            Schedule.objects.get(pk=pk)
+        except _AWAY:
+            raise
+        except Exception as error:
+            _put_aside(pk, error)
 
 
 def _plan_anew(schedule: Schedule, now: datetime) -> bool:
@@ -97,7 +134,8 @@ def _plan_anew(schedule: Schedule, now: datetime) -> bool:
     try:
         schedule.plan(_from(schedule, now))
     except Exception as error:  # of whatever kind: the others must fire
-        return _put_aside(schedule, error)
+        _put_aside(schedule.pk, error)
+        return True
     if schedule.next_fire_at == before and not is_to_plan:
         return False
     _write(schedule, before, "next_fire_at", "problem", "planned_at", "planned_from")
@@ -119,21 +157,38 @@ def _enqueue(pks: Sequence[int], now: datetime) -> list[Fire]:
     """All in one transaction; when that fails, each in its own, so that one disturbs no other."""
     try:
         return _in_one_transaction(pks, now)
+    except _AWAY:
+        if len(pks) == 1 or not connections[_alias()].is_usable():
+            raise  # the database is away, locked or busy: the next look tries again
+        return _one_by_one(pks, now)
     except Exception as error:
         if len(pks) > 1:
             log.warning("schedules: %s; one by one", error)
-            return [fire for pk in pks for fire in _enqueue([pk], now)]
-        if isinstance(error, (OperationalError, InterfaceError)):
-            raise  # the database is away, locked or busy: the next look tries again
-        for schedule in Schedule.objects.due(now).filter(pk__in=pks):  # unless it's done by now
-            _put_aside(schedule, error)
+            return _one_by_one(pks, now)
+        if Schedule.objects.due(now).filter(pk__in=pks).exists():  # no other clock was first
+            _put_aside(pks[0], error)
         return []
 
 
+def _one_by_one(pks: Sequence[int], now: datetime) -> list[Fire]:
+    fires, failed = [], None
+    for pk in pks:
+        try:
+            fires += _enqueue([pk], now)
+        except _AWAY as error:
+            failed = error
+    if failed is not None:
+        raise failed
+    return fires
+
+
 def _in_one_transaction(pks: Sequence[int], now: datetime) -> list[Fire]:
-    alias = router.db_for_write(Schedule)
-    with queue.durable(), transaction.atomic(using=alias):
-        locked = Schedule.objects.due(now).filter(pk__in=pks).select_for_update()
+    with queue.durable(), transaction.atomic(using=_alias()):
+        # One that somebody else holds, another clock or an edit that isn't committed, is left for
+        # the next look: this thread has more to do.
+        skips = connections[_alias()].features.has_select_for_update_skip_locked
+        due_now = Schedule.objects.due(now).filter(pk__in=pks)
+        locked = due_now.select_for_update(skip_locked=skips)
         due = {schedule: found for schedule in locked if (found := _look(schedule, now))}
         known = _noted(due)
         jobs = Job.objects.in_bulk({schedule.job_id for schedule in due})
@@ -180,7 +235,7 @@ def _look(schedule: Schedule, now: datetime) -> Due | None:
     try:
         return look(schedule, now)
     except Exception as error:  # of whatever kind: the others must fire
-        _put_aside(schedule, error)
+        _put_aside(schedule.pk, error)
         return None
 
 
@@ -193,12 +248,14 @@ def look(schedule: Schedule, now: datetime) -> Due:
     first = schedule.next_fire_at
     if first is None or first > now:
         raise ValueError(f"The schedule {schedule} isn't due.")
-    until = min(now, schedule.last_at or now)
-    later, count = recurrence.latest(schedule.recurrence(), first, until)
-    last = later or first
+    last, count, following = first, 0, schedule.next_after(first)
+    if following is not None and following <= now:
+        until = min(now, schedule.last_at or now)
+        latest, count = recurrence.latest(schedule.recurrence(), first, until)
+        last, following = latest or first, schedule.next_after(now)
     is_on_time = now - last <= (ON_TIME if count else ON_TIME_ALONE)
     run = _to_run(schedule, first, last, now) or ([last] if is_on_time else [])
-    return Due(run, last, count + 1 - len(run), schedule.next_after(now))
+    return Due(run, last, count + 1 - len(run), following)
 
 
 def _to_run(schedule: Schedule, first: datetime, last: datetime, now: datetime) -> list[datetime]:
@@ -287,13 +344,16 @@ def _why_missed(schedule: Schedule) -> str:
     return f"The service was away for longer than the misfire grace, {schedule.misfire_grace}."
 
 
-def _put_aside(schedule: Schedule, error: Exception) -> bool:
-    """Fire it no more until its times are mended, or worked out anew."""
-    log.error("schedule %s is put aside: %s", schedule, error)
-    before, schedule.next_fire_at = schedule.next_fire_at, None
-    schedule.problem, schedule.planned_at, schedule.planned_from = str(error), timezone.now(), ""
-    _write(schedule, before, "next_fire_at", "problem", "planned_at", "planned_from")
-    return before is not None
+def _put_aside(pk: int, error: Exception) -> None:
+    """Fire it no more until its times are mended, or worked out anew; it may not be readable."""
+    log.error("schedule %s is put aside: %s", pk, error)
+    Schedule.objects.filter(pk=pk).update(
+        next_fire_at=None, problem=str(error), planned_at=timezone.now(), planned_from=""
+    )
+
+
+def _alias() -> str:
+    return router.db_for_write(Schedule)
 
 
 def _write(schedule: Schedule, before: datetime | None, *fields: str) -> None:

@@ -74,6 +74,12 @@ def zone_info(name: str) -> ZoneInfo:
     return ZoneInfo(name)
 
 
+def forget_zones() -> None:
+    """Read the zones' rules anew when they are asked for: an update may have changed them."""
+    ZoneInfo.clear_cache()
+    _names.cache_clear()
+
+
 def local_moment(naive: datetime, zone: str) -> datetime:
     """The aware moment, in UTC, at which clocks of `zone` show a local time for the first time.
 

@@ -27,9 +27,16 @@ def a_job(**over: Any) -> Job:
 
 
 def a_schedule(**over: Any) -> Schedule:
-    """A saved Schedule: every hour on the hour, UTC."""
+    """A saved Schedule, every hour on the hour, UTC; with fire times as the clock has left them."""
+    cached = {name: over.pop(name) for name in ("next_fire_at", "last_fire_at") if name in over}
     values = {"name": f"Schedule {next(_numbers)}", "expression": "0 * * * *", "timezone": "UTC"}
-    return Schedule.objects.create(**{**values, "job": over.pop("job", None) or a_job(), **over})
+    schedule = Schedule.objects.create(
+        **{**values, "job": over.pop("job", None) or a_job(), **over}
+    )
+    if not cached:
+        return schedule
+    Schedule.objects.filter(pk=schedule.pk).update(**cached)
+    return Schedule.objects.get(pk=schedule.pk)
 
 
 def a_request(what: list[str] | Job | None = None, **over: Any) -> Execution:

@@ -129,7 +129,9 @@ class TimingForm(_ModelForm):
             return stored if local else None
         try:
             moment = recurrence.local_moment(local, zone)
-        except ValueError:  # the zone itself is refused by the model
+        except ValueError as error:
+            if zone in available_timezones():  # an unknown one is refused by the model
+                self.add_error(name, str(error))
             return local.replace(tzinfo=UTC)
         self.notes += _odd(local, moment.astimezone(recurrence.zone_info(zone)))
         return moment

@@ -45,6 +45,8 @@ def default_timezone() -> str:
     return str(settings.TIME_ZONE)
 
 
+#: A longer one is none.
+LONGEST_GRACE = timedelta(days=36_600)
 #: The field that has the times.
 _TIMES_OF: dict[str, str] = {
     Kind.CRON: "expression",
@@ -52,10 +54,10 @@ _TIMES_OF: dict[str, str] = {
     Kind.ONCE: "once_at",
 }
 #: What the next fire time is worked out from.
-_TIMING = (
+_TIMING = {
     *("enabled", "kind", "expression", "interval", "once_at", "timezone", "both_days"),
     *("anchor_at", "first_at", "last_at"),
-)
+}
 #: What the clock writes as well.
 _PLAN = ("next_fire_at", "planned_at", "planned_from", "problem")
 _CACHE = ("last_fire_at", *_PLAN)
@@ -67,6 +69,12 @@ def _cron(expression: str, zone: str, both_days: bool) -> recurrence.Cron:
     return recurrence.Cron(expression, zone, both_days)
 
 
+def forget_zones() -> None:
+    """Read the zones' rules anew: an update of the machine may have changed them."""
+    recurrence.forget_zones()
+    _cron.cache_clear()
+
+
 def _plain(value: Any) -> Any:
     """A value that is the same before it was stored and after, in whatever zone it was given."""
     if isinstance(value, datetime):
@@ -76,6 +84,14 @@ def _plain(value: Any) -> Any:
 
 class ScheduleQuerySet(models.QuerySet["Schedule"]):
     """Sets of schedules; what fires them is :mod:`jobqueue.schedules`."""
+
+    def update(self, **kwargs: Any) -> int:
+        """Update; if the times change, the clock plans them anew, and nothing is made up."""
+        if not _TIMING.isdisjoint(kwargs):
+            kwargs = {"next_fire_at": None, "planned_at": None, **kwargs}
+        return super().update(**kwargs)
+
+    update.alters_data = True  # type: ignore[attr-defined]
 
     def planned(self) -> ScheduleQuerySet:
         """Those that will fire, the next one first."""
@@ -189,19 +205,22 @@ class Schedule(models.Model):
         return commandline.printable(self.name)
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Save; if the times changed, with the next fire time after now and nothing made up.
+        """Save; if it is new or its times changed, with the next fire time after now.
 
         Raises:
             ValueError: the schedule is enabled and its times can't be understood; one line.
         """
         if self.kind == Kind.INTERVAL and self.anchor_at is None:
             self.anchor_at = timezone.now()
-        changed = self.is_to_plan
-        if changed:
-            given = self.next_fire_at if self._state.adding else None
+        is_new = self._state.adding or self.pk is None
+        fields = kwargs.get("update_fields")
+        plans = is_new or (self.is_to_plan and (fields is None or not _TIMING.isdisjoint(fields)))
+        if plans:
             self.plan(timezone.now())
-            self.next_fire_at = given or self.next_fire_at
-        self._keep_what_the_clock_wrote(kwargs, {*_PLAN, "anchor_at"} if changed else set())
+        if is_new:
+            self.last_fire_at = None  # of what it was copied from
+        elif not kwargs.get("force_insert"):
+            self._keep_what_the_clock_wrote(kwargs, {*_PLAN, "anchor_at"} if plans else set())
         super().save(*args, **kwargs)
         self._loaded = {name: self.__dict__.get(name) for name in _CACHE}
 
@@ -228,14 +247,14 @@ class Schedule(models.Model):
 
     def _timing(self) -> str:
         """A digest of all that the next fire time is worked out from."""
-        values = [_plain(self.__dict__.get(name)) for name in _TIMING]
+        values = [_plain(self.__dict__.get(name)) for name in sorted(_TIMING)]
         return hashlib.sha256(json.dumps(values).encode()).hexdigest()
 
     def _keep_what_the_clock_wrote(self, kwargs: dict[str, Any], own: set[str]) -> None:
         """Restrict a save to what was changed here, since this may have been loaded long ago."""
         if kwargs.get("update_fields") is not None:
             kwargs["update_fields"] = {*kwargs["update_fields"], *own}
-        elif self._loaded is not None and not self._state.adding and not kwargs.get("force_insert"):
+        elif self._loaded is not None:
             names = {field.name for field in self._meta.concrete_fields if not field.primary_key}
             kept = {name for name in _CACHE if self.__dict__.get(name) == self._loaded[name]}
             kwargs["update_fields"] = names - self.get_deferred_fields() - (kept - own)
@@ -244,6 +263,8 @@ class Schedule(models.Model):
         """Refuse times that can't be understood or never come, at the field that is wrong."""
         problems: dict[str, str] = {}
         self._check(problems, "timezone", lambda: recurrence.zone_info(self.timezone))
+        if self.misfire_grace is not None and self.misfire_grace > LONGEST_GRACE:
+            problems["misfire_grace"] = str(_("This is too long; leave it empty for no limit."))
         if self.first_at and self.last_at and self.last_at < self.first_at:
             problems["last_at"] = str(_("This is before the first moment."))
         if not problems:
@@ -290,8 +311,8 @@ class Schedule(models.Model):
         Raises:
             ValueError: the times can't be understood.
         """
-        if self.first_at is not None:
-            after = max(after, self.first_at - timedelta(microseconds=1))
+        if self.first_at is not None and self.first_at > after:
+            after = self.first_at - timedelta(microseconds=1)
         for moment in self.recurrence().fires(after):
             if self.last_at is not None and moment > self.last_at:
                 return

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, OperationalError, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db.models import QuerySet
 from pytest_django import DjangoAssertNumQueries
 
 from jobqueue import clock, queue, requests, schedules
@@ -21,9 +22,24 @@ NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
+#: What other programs can write into a table and Django can't read.
+UNREADABLE = [
+    *(("sqlite", "next_fire_at", value) for value in ("", "0")),
+    *(("sqlite", "misfire_grace", value) for value in ("", "1:00:00")),
+    *(("postgresql", column, "infinity") for column in ("first_at", "planned_at", "last_fire_at")),
+    *(("postgresql", "next_fire_at", value) for value in ("-infinity", "0044-03-15 BC")),
+    ("postgresql", "misfire_grace", "5000000 years"),
+]
+
+
 def due(at: datetime = NOON, **over: Any) -> Schedule:
     """A schedule whose next fire time is this one."""
     return a_schedule(next_fire_at=at, **over)
+
+
+def by_hand(schedule: Schedule, **values: Any) -> None:
+    """Change a row as somebody does in the database itself."""
+    QuerySet.update(Schedule.objects.filter(pk=schedule.pk), **values)
 
 
 def now(schedule: Schedule) -> Schedule:
@@ -71,7 +87,7 @@ class TestFiring:
         assert not Execution.objects.exists()
 
     def test_not_when_disabled(self) -> None:
-        Schedule.objects.filter(pk=due().pk).update(enabled=False)
+        by_hand(due(), enabled=False)
         assert schedules.enqueue_due(NOON) == []
 
     def test_the_earliest_and_the_best_first(self) -> None:
@@ -361,11 +377,42 @@ class TestBroken:
     )
     def test_one_put_there_by_hand_stops_no_other(self, values: dict[str, Any]) -> None:
         broken, fine = due(NOON - MINUTE), due()
-        Schedule.objects.filter(pk=broken.pk).update(**values)
+        by_hand(broken, **values)
         fired = schedules.enqueue_due(NOON)
         assert [fire.schedule for fire in fired] == [fine]
         assert now(broken).problem
         assert now(broken).next_fire_at is None
+
+    @pytest.mark.parametrize(("vendor", "column", "value"), UNREADABLE)
+    def test_one_that_cannot_even_be_read_stops_no_other(
+        self, vendor: str, column: str, value: str
+    ) -> None:
+        if connection.vendor != vendor:
+            pytest.skip(f"only {vendor} stores that")
+        broken, fine = due(NOON - MINUTE), due()
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"UPDATE jobqueue_schedule SET {column} = %s WHERE id = %s", [value, broken.pk]
+            )
+        schedules.refresh(NOON - HOUR)
+        assert schedules.next_fire_at() == NOON
+        assert [fire.schedule for fire in schedules.enqueue_due(NOON)] == [fine]
+        put_aside = Schedule.objects.filter(pk=broken.pk).values_list("problem", flat=True).get()
+        assert put_aside
+        assert schedules.next_fire_at() == NOON + HOUR
+
+    def test_one_found_when_it_is_due_stops_no_other(self) -> None:
+        broken, fine = due(NOON - MINUTE), due()
+        if connection.vendor == "sqlite":
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "UPDATE jobqueue_schedule SET misfire_grace = 'an hour' WHERE id = %s",
+                    [broken.pk],
+                )
+        else:
+            by_hand(broken, timezone="Europe/Atlantis")
+        assert [fire.schedule for fire in schedules.enqueue_due(NOON)] == [fine]
+        assert schedules.enqueue_due(NOON) == []
 
     def test_one_that_the_database_refuses_stops_no_other(
         self, monkeypatch: pytest.MonkeyPatch
@@ -402,7 +449,7 @@ class TestBroken:
 
     def test_mended_it_fires_again(self) -> None:
         schedule = due()
-        Schedule.objects.update(expression="61 * * * *")
+        by_hand(schedule, expression="61 * * * *")
         schedules.enqueue_due(NOON)
         mended = now(schedule)
         mended.expression = "0 * * * *"
@@ -411,10 +458,63 @@ class TestBroken:
         assert now(schedule).next_fire_at is not None
 
 
+class TestHosts:
+    """What a host's own code does to a schedule through the ORM."""
+
+    def test_an_update_of_its_times_plans_it_anew(self) -> None:
+        schedule = due()
+        Schedule.objects.filter(pk=schedule.pk).update(expression="30 * * * *")
+        assert schedules.enqueue_due(NOON + 3 * HOUR) == []
+        schedules.refresh(NOON + 3 * HOUR, planned_before=NOON - DAY)
+        assert now(schedule).next_fire_at == NOON + 3 * HOUR + 30 * MINUTE
+
+    def test_enabled_by_an_update_it_makes_nothing_up(self) -> None:
+        schedule = due()
+        Schedule.objects.update(enabled=False)
+        Schedule.objects.update(enabled=True)
+        assert schedules.enqueue_due(NOON + 3 * HOUR) == []
+        schedules.refresh(NOON + 3 * HOUR, planned_before=NOON - DAY)
+        assert now(schedule).next_fire_at == NOON + 4 * HOUR
+
+    def test_an_update_of_something_else_leaves_its_times(self) -> None:
+        schedule = due()
+        Schedule.objects.update(priority=1)
+        assert now(schedule).next_fire_at == NOON
+
+    def test_a_save_of_some_fields_plans_by_those_that_are_saved(self) -> None:
+        schedule = due()
+        schedule.expression = "30 * * * *"
+        schedule.name = "Another"
+        schedule.save(update_fields=["name"])
+        assert (now(schedule).name, now(schedule).next_fire_at) == ("Another", NOON)
+
+    def test_a_copy_is_new(self) -> None:
+        schedule = due()
+        schedules.enqueue_due(NOON)
+        copied = now(schedule)
+        copied.pk, copied.name = None, "Copy"
+        copied.save()
+        assert copied.pk != schedule.pk
+        assert now(copied).last_fire_at is None
+        planned = now(copied).next_fire_at
+        assert planned is not None
+        assert planned > datetime.now(UTC)
+
+    def test_limits_at_the_ends_of_the_calendar(self) -> None:
+        first, last = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, tzinfo=UTC)
+        assert a_schedule(first_at=first, last_at=last).next_fire_at is not None
+
+    def test_a_grace_of_ages_is_refused(self) -> None:
+        schedule = a_schedule()
+        schedule.misfire_grace = timedelta(days=999_999_999)
+        with pytest.raises(ValidationError, match="no limit"):
+            schedule.full_clean()
+
+
 class TestRefresh:
     def test_what_was_changed_behind_our_back_is_worked_out_anew(self) -> None:
         schedule = a_schedule()
-        Schedule.objects.update(expression="30 * * * *")
+        by_hand(schedule, expression="30 * * * *")
         assert schedules.refresh(NOON) == 1
         assert now(schedule).next_fire_at == NOON + 30 * MINUTE
 
@@ -446,7 +546,7 @@ class TestRefresh:
     def test_a_broken_one_stops_no_other(self) -> None:
         broken, fine = a_schedule(), a_schedule()
         Schedule.objects.update(next_fire_at=NOON + DAY)
-        Schedule.objects.filter(pk=broken.pk).update(timezone="Europe/Atlantis")
+        by_hand(broken, timezone="Europe/Atlantis")
         schedules.refresh(NOON)
         assert now(fine).next_fire_at == NOON + HOUR
         assert "Europe/Atlantis" in now(broken).problem
