@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime, timedelta
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from tests.builders import a_command, a_job, a_schedule, a_waiting
 pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+PATIENCE = 30  # seconds that a slow machine is given
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
@@ -190,6 +192,31 @@ class TestOnce:
         monkeypatch.setattr(schedules, "_noted", meanwhile)
         schedules.enqueue_due(NOON)
         assert not Execution.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_that_somebody_is_editing_holds_up_no_other() -> None:
+    if connection.vendor == "sqlite":
+        pytest.skip("SQLite locks no rows")
+    edited, fine = due(), due()
+    holds, may_go = Event(), Event()
+
+    def edit() -> None:
+        with transaction.atomic():
+            Schedule.objects.select_for_update().get(pk=edited.pk)
+            holds.set()
+            may_go.wait(PATIENCE)
+        connection.close()
+
+    editor = Thread(target=edit)
+    editor.start()
+    try:
+        assert holds.wait(PATIENCE)
+        assert [fire.schedule for fire in schedules.enqueue_due(NOON)] == [fine]
+    finally:
+        may_go.set()
+        editor.join()
+    assert [fire.schedule for fire in schedules.enqueue_due(NOON)] == [edited]
 
 
 class TestMisfires:
