@@ -168,7 +168,7 @@ def file_system(device: int) -> str:
 
 def is_remote(kind: str) -> bool:
     """Whether changes on a file system of this type may happen without the kernel's knowledge."""
-    return kind in _REMOTE or kind == "fuse" or kind.startswith("fuse.")
+    return kind in _REMOTE or kind.startswith("fuse")
 
 
 def _status(path: bytes) -> os.stat_result | None:

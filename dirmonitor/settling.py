@@ -66,6 +66,8 @@ class Settler:
         self.settle = settle
         self.known: dict[bytes, Signature] = known or {}
         self.pending: dict[bytes, Pending] = {}
+        #: Known files that are gone; the ledger is to forget them.
+        self.forgotten: set[bytes] = set()
         #: Known files whose times were set and that are to be looked at for that; of each whether
         #: it was closed since.
         self.touching: dict[bytes, bool] = {}
@@ -127,21 +129,25 @@ class Settler:
     def gone(self, path: bytes) -> None:
         """The file isn't there any more; should it come again, it is a new one."""
         self.pending.pop(path, None)
-        self.known.pop(path, None)
+        if self.known.pop(path, None) is not None:
+            self.forgotten.add(path)
         self._touched.pop(path, None)
         self.touching.pop(path, None)
 
-    def only(self, present: Container[bytes], started: float) -> list[bytes]:
-        """A complete scan found these and no others; the known files that are gone.
+    def only(self, present: Container[bytes], started: float) -> None:
+        """A complete scan found these and no others.
 
         What changed after the scan had started it may not have seen.
         """
-        gone = [path for path in self.known if path not in present]
-        missing = [path for path in self.pending if path not in present]
-        for path in (*gone, *missing):
+        missing = {path for path in (*self.known, *self.pending) if path not in present}
+        for path in missing:
             if path not in self.pending or self.pending[path].changed_at < started:
                 self.gone(path)
-        return gone
+
+    def postpone(self, path: bytes, now: float) -> None:
+        """A pending file couldn't be looked at."""
+        if entry := self.pending.get(path):
+            entry.look_at = now + LOOK_AGAIN
 
     def looked(
         self, path: bytes, signature: Signature | None, is_open: bool | None, now: float
@@ -205,6 +211,7 @@ class Settler:
         """The Job was queued for these; those that changed meanwhile stay pending."""
         for path, signature in files.items():
             self.known[path] = signature
+            self.forgotten.discard(path)
             entry = self.pending.get(path)
             if entry is not None and entry.ready_at is not None and entry.signature == signature:
                 del self.pending[path]
