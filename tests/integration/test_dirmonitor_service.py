@@ -8,10 +8,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import OperationalError, connections
 
+from dirmonitor import dispatch, scanning
 from dirmonitor.models import DirMonitor, HandedOver
 from dirmonitor.service import DirMonitorService
 from jobqueue.api import Execution, Source
@@ -270,3 +272,66 @@ def test_what_is_gone_is_forgotten(inbox: Path, mode: str) -> None:
         has_triggered("a")
         (inbox / "a").unlink()
         wait_until(lambda: not HandedOver.objects.exists(), 30, "the ledger to forget it")
+
+
+def test_a_share_that_hangs_holds_up_no_other_and_recovers(
+    inbox: Path, tmp_path: Path, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stand-in for the share: a look at its path doesn't return."""
+    answers, find_roots = threading.Event(), scanning.find_roots
+    share = tmp_path / "share"
+    share.mkdir()
+
+    def hanging(path: bytes) -> dict[bytes, scanning.Identity]:
+        if path == os.fsencode(share):
+            answers.wait(120)
+        return find_roots(path)
+
+    monkeypatch.setattr(scanning, "find_roots", hanging)
+    a_monitor(share, mode=mode, name="Share")
+    a_monitor(inbox, mode=mode)
+    (share / "there").touch()
+    (inbox / "here").touch()
+    try:
+        with running():
+            has_triggered("here")
+            unreachable = DirMonitor.objects.filter(name="Share", status="unreachable")
+            wait_until(unreachable.exists, 30, "the share to be shown as unreachable")
+            answers.set()
+            has_triggered("there")
+    finally:
+        answers.set()
+
+
+def test_a_database_that_is_away_loses_nothing(
+    inbox: Path, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_away, hand_over, refused = threading.Event(), dispatch.hand_over, threading.Event()
+    is_away.set()
+
+    def away(*args: Any) -> Any:
+        if is_away.is_set():
+            refused.set()
+            raise OperationalError("the server has gone")
+        return hand_over(*args)
+
+    monkeypatch.setattr(dispatch, "hand_over", away)
+    a_monitor(inbox, mode=mode)
+    (inbox / "a").touch()
+    with running():
+        wait_until(refused.is_set, 30, "the first try")
+        assert triggered() == []
+        is_away.clear()
+        has_triggered("a")
+    assert triggered() == ["a"]
+
+
+def test_a_file_that_is_gone_before_it_settled(inbox: Path, mode: str) -> None:
+    monitor = a_monitor(inbox, mode=mode, settle=1)
+    with running():
+        is_watched(monitor)
+        (inbox / "gone").touch()
+        (inbox / "gone").unlink()
+        (inbox / "stays").touch()
+        has_triggered("stays")
+    assert triggered() == ["stays"]
