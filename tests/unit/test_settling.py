@@ -207,6 +207,27 @@ class TestBursts:
         assert {A} in world.triggered()
 
 
+class TestRaces:
+    def test_a_look_that_began_before_an_event_makes_nothing_ready(self, world: World) -> None:
+        world.write(A)
+        world.scan()
+        world.go(1)
+        world.event(Event.WRITTEN)
+        world.settler.looked(A, world.files[A], False, world.now + 1)
+        assert world.settler.ready() == {}
+
+    def test_what_changed_while_it_was_queued_stays_pending(self, world: World) -> None:
+        world.write(A)
+        world.scan()
+        world.now += SETTLE
+        world.settler.looked(A, world.files[A], False, world.now)
+        ready = world.settler.ready()
+        world.event(Event.WRITTEN)
+        world.settler.queued(ready)
+        world.go(3)
+        assert world.triggered() == [{A}]
+
+
 class TestKnown:
     def test_a_known_file_stays_known_over_a_restart(self) -> None:
         world = World(known={A: (1, 1, 5)})
