@@ -54,6 +54,7 @@ SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 INSTALLED_APPS = [
     "botsproject",
     "jobqueue",
+    "dirmonitor",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -171,8 +172,8 @@ JOBQUEUE: dict[str, Any] = {
 JOBQUEUE_LOG_SIZE = env.int("JOBQUEUE_LOG_SIZE", default=10 * 1024 * 1024)  # bytes
 JOBQUEUE_LOG_COUNT = env.int("JOBQUEUE_LOG_COUNT", default=10)  # old files kept
 
-# The service tells its console what it runs; a command is there for what it prints itself.
-_CONSOLE_LEVEL = "INFO" if sys.argv[1:2] == ["qcluster"] else "WARNING"
+# The services tell their console what they do; a command is there for what it prints itself.
+_CONSOLE_LEVEL = "INFO" if sys.argv[1:2] in (["qcluster"], ["dirmonitor"]) else "WARNING"
 
 LOGGING: dict[str, Any] = {
     "version": 1,
@@ -202,6 +203,7 @@ LOGGING: dict[str, Any] = {
     "root": {"handlers": ["console"]},
     "loggers": {
         "jobqueue": {"handlers": ["jobqueue"], "level": "INFO"},
+        "dirmonitor": {"handlers": ["jobqueue"], "level": "INFO"},
         "django": {"handlers": ["mail_admins"], "level": "INFO"},
         "django-q": {"filters": ["cluster"], "level": "INFO"},
     },

@@ -8,7 +8,9 @@ from typing import Any
 
 from . import queue as _queue
 from . import requests as _requests
+from .commandline import printable
 from .models import Cluster, Execution, Fire, Job, Queue, Schedule, Source, State
+from .models.fields import validate_queue_name
 from .queue import (
     ADDED,
     DUPLICATE,
@@ -55,10 +57,12 @@ __all__ = [
     "execution_overdue",
     "execution_started",
     "pause",
+    "printable",
     "prune",
     "request_stop",
     "resume",
     "set_priority",
+    "validate_queue_name",
 ]
 
 

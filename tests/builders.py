@@ -9,6 +9,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from dirmonitor.models import DirMonitor
 from jobqueue import conf, launcher, owners, queue, requests
 from jobqueue.models import Cluster, Execution, Job, Schedule, Source, State
 from jobqueue.owners import Owner
@@ -98,3 +99,10 @@ def an_ended(**over: Any) -> Execution:
     values = {"argv": a_command(), "state": State.SUCCEEDED, "return_code": 0}
     moments = {"queued_at": now, "started_at": now, "ended_at": now}
     return Execution.objects.create(**{**values, **moments, **over})
+
+
+def a_monitor(path: object, **over: Any) -> DirMonitor:
+    """A saved DirMonitor of this directory, which settles quickly."""
+    values = {"name": f"Monitor {next(_numbers)}", "path": str(path), "settle": 0.2}
+    pace = {"poll_interval": 0.2, "job": over.pop("job", None) or a_job()}
+    return DirMonitor.objects.create(**{**values, **pace, **over})

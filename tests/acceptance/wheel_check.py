@@ -19,10 +19,10 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-PACKAGES = ("jobqueue", "botsproject")
+PACKAGES = ("jobqueue", "dirmonitor", "botsproject")
 PATIENCE = 60  # seconds
 SETTINGS = """
-INSTALLED_APPS += ["django_q", "jobqueue"]
+INSTALLED_APPS += ["django_q", "jobqueue", "dirmonitor"]
 Q_CLUSTER = {"name": "portal", "workers": 2, "timeout": 60, "retry": 90, "orm": "default"}
 JOBQUEUE = {"DATA_DIR": BASE_DIR / "jobqueue"}
 """

@@ -112,10 +112,10 @@ class TestUnits:
         assert not found.keys() & {*NO_NEW_PRIVILEGES, "PrivateTmp", "ProtectHome"}
         assert "strict" not in found["ProtectSystem"]
 
-    def test_service_and_web_site_share_user_settings_and_directory(self) -> None:
-        both = [directives(unit) for unit in ("jobqueue.service", "jobqueue-web.service")]
+    def test_all_services_share_user_settings_and_directory(self) -> None:
+        service, *others = [directives(unit) for unit in ("jobqueue.service", *UNITS)]
         for name in ("User", "Group", "EnvironmentFile", "StateDirectory", "WorkingDirectory"):
-            assert both[0][name] == both[1][name]
+            assert all(other[name] == service[name] for other in others)
 
 
 class TestEnvironment:

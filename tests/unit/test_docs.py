@@ -16,7 +16,7 @@ from jobqueue import conf, environments
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("deploy/*.md")])
-APPS = ("jobqueue", "botsproject")
+APPS = ("jobqueue", "dirmonitor", "botsproject")
 #: Read from the environment, but no setting: what the system brings.
 NOT_OURS = {"PATH"}
 

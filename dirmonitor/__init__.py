@@ -1,0 +1,1 @@
+"""The directory monitor: queues Jobs when files arrive."""

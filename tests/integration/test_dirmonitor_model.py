@@ -1,0 +1,71 @@
+"""DirMonitor: what is refused at which field, and what the database refuses."""
+
+from __future__ import annotations
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError
+
+from dirmonitor.models import DirMonitor, HandedOver
+from tests.builders import a_job, a_monitor
+
+pytestmark = [pytest.mark.database, pytest.mark.django_db]
+
+
+def refused(**over: object) -> dict[str, list[str]]:
+    """The fields that are wrong, with what is said there."""
+    values = {"name": "In", "path": "/in", "job": a_job(), **over}
+    try:
+        DirMonitor(**values).full_clean()
+    except ValidationError as error:
+        return error.message_dict
+    return {}
+
+
+def test_name_path_and_job_are_enough() -> None:
+    assert refused() == {}
+    monitor = DirMonitor.objects.create(name="In", path="/in", job=a_job())
+    given = ("filemask", "recursive", "enabled", "priority", "queue", "settle", "poll_interval")
+    found = [getattr(monitor, name) for name in (*given, "mode")]
+    assert found == ["*", False, True, 5, "", 2, 2, "auto"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("path", "in"),
+        ("path", "/"),
+        ("path", "//"),
+        ("path", "/in/../etc"),
+        ("path", "/dev/null"),
+        ("path", "/proc/self"),
+        ("path", "/in\0"),
+        ("filemask", ";"),
+        ("filemask", "sub/*.edi"),
+        ("settle", -1),
+        ("settle", float("inf")),
+        ("settle", float("nan")),
+        ("poll_interval", 1e9),
+        ("priority", 0),
+        ("priority", 10),
+        ("mode", "guess"),
+        ("queue", "No Queue"),
+    ],
+)
+def test_what_is_wrong_is_said_once_at_its_field(field: str, value: object) -> None:
+    problems = refused(**{field: value})
+    assert list(problems) == [field]
+    assert len(problems[field]) == 1
+    assert "\n" not in problems[field][0]
+
+
+def test_a_path_that_is_not_there_yet_is_fine() -> None:
+    assert refused(path="/nowhere/yet*/in[1]") == {}
+
+
+def test_the_ledger_has_each_file_once() -> None:
+    monitor = a_monitor("/in")
+    values = {"monitor": monitor, "digest": "d", "path": "/in/a", "signature": "1:1:1"}
+    HandedOver.objects.create(**values)
+    with pytest.raises(IntegrityError):
+        HandedOver.objects.create(**values)
