@@ -57,7 +57,7 @@ def test_rows_outlive_other_indexes() -> None:
     asked = a_waiting(job)
     call_command("migrate", "jobqueue", "0003", verbosity=0)
     before = [len(indexes_of(column)) for column in ("job_id", "retry_of_id")]
-    call_command("migrate", "jobqueue", verbosity=0)
+    call_command("migrate", verbosity=0)
     assert before == [1, 1]
     assert list(job.executions.all()) == [asked]
 
@@ -66,5 +66,5 @@ def test_rows_outlive_other_indexes() -> None:
 def test_back_and_forth() -> None:
     call_command("migrate", "jobqueue", "zero", verbosity=0)
     assert "jobqueue_execution" not in connection.introspection.table_names()
-    call_command("migrate", "jobqueue", verbosity=0)
+    call_command("migrate", verbosity=0)
     assert not Execution.objects.exists()
