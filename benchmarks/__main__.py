@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks import measures, page, raw
+from benchmarks import measures, monitors, page, pages, raw
 from benchmarks.agent import Agent
 from benchmarks.databases import (
     DATABASES,
@@ -57,6 +57,8 @@ def arguments() -> argparse.Namespace:
     add("--rounds", type=int, default=3, help="the medians of so many are shown; default 3")
     add("--minutes", type=float, default=8, help="then one round has to do; default 8")
     add("--peers", action=argparse.BooleanOptionalAction, default=True, help="other queues, too")
+    add("--monitors", action="store_true", help="directory monitors, instead of the queue")
+    add("--pages", action="store_true", help="pages of the admin, instead of the queue")
     add("--json", type=Path, metavar="FILE", help="write all figures of all rounds")
     add("--markdown", type=Path, metavar="FILE", help="renew the results in this page")
     return parser.parse_args()
@@ -72,14 +74,21 @@ def main() -> int:
         sites = list(
             _installations(asked.database or list(DATABASES), Path(directory), stack, results)
         )
-        if sites:
+        if sites and asked.monitors:
+            size = monitors.QUICK if asked.quick else monitors.FULL
+            monitors.measure(sites, results, Rounds(asked.rounds, asked.minutes, results), size)
+        elif sites and asked.pages:
+            number = pages.QUICK if asked.quick else pages.FULL
+            pages.measure(sites, results, Rounds(asked.rounds, asked.minutes, results), number)
+        elif sites:
             _measure(sites, results, asked)
     results.seconds = time.monotonic() - start
     print(results.table())
     if asked.json:
         asked.json.write_text(json.dumps(results.json(), indent=1) + "\n")
     if asked.markdown:
-        page.renew(asked.markdown, results.markdown())
+        subject = "directory monitors" if asked.monitors else "pages" if asked.pages else "queue"
+        page.renew(asked.markdown, subject, results.markdown())
     return 0 if sites else 1
 
 

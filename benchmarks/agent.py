@@ -1,4 +1,4 @@
-"""A process with Django set up for one installation, which calls functions of `inside` for us.
+"""A process with Django set up for one installation, which calls functions for us.
 
 Django takes its settings once in a process, and a benchmark has several databases.
 """
@@ -29,8 +29,12 @@ class Agent:
         )
 
     def __call__(self, name: str, *args: Any) -> Any:
-        """Call a function of :mod:`benchmarks.inside` there."""
+        """Call a function there: one of :mod:`benchmarks.inside`, or ``module.function``."""
         return self._pool.submit(_call, name, *args).result(PATIENCE)
+
+    def slowly(self, name: str, *args: Any) -> Any:
+        """The same for what may take as long as it likes."""
+        return self._pool.submit(_call, name, *args).result()
 
     def __enter__(self) -> Self:
         return self
@@ -59,4 +63,5 @@ def _enter(environ: dict[str, str]) -> None:
 
 
 def _call(name: str, *args: Any) -> Any:
-    return getattr(import_module("benchmarks.inside"), name)(*args)
+    module, _, function = name.rpartition(".")
+    return getattr(import_module(f"benchmarks.{module or 'inside'}"), function)(*args)

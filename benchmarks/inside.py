@@ -19,6 +19,7 @@ from django_q.tasks import async_task
 from benchmarks.processes import wait_until
 
 if apps.is_installed("jobqueue"):
+    from dirmonitor.models import DirMonitor
     from jobqueue import api
     from jobqueue.models import Execution, Fire, Job, Schedule
 
@@ -44,10 +45,15 @@ def fill(queue: str, argv: list[str], number: int) -> None:
     for start in range(0, number, BATCH):
         size = min(BATCH, number - start)
         Execution.objects.bulk_create([_request(queue, argv) for _ in range(size)])
-    with connection.cursor() as cursor:  # as the server itself does some time later
+    analyse()
+
+
+def analyse() -> None:
+    """Have the database know its executions, as a server sees to by itself some time later."""
+    with connection.cursor() as cursor:
         table = connection.ops.quote_name(Execution._meta.db_table)
-        analyze = "ANALYZE TABLE" if connection.vendor == "mysql" else "ANALYZE"
-        cursor.execute(f"{analyze} {table}")
+        analyze = {"mysql": "ANALYZE TABLE", "postgresql": "VACUUM ANALYZE"}
+        cursor.execute(f"{analyze.get(connection.vendor, 'ANALYZE')} {table}")
 
 
 def _request(queue: str, argv: list[str]) -> Execution:
@@ -183,6 +189,37 @@ def forget_schedules() -> None:
             cursor.execute(f"DELETE FROM {model._meta.db_table}")
         cursor.execute(f"UPDATE {Execution._meta.db_table} SET job_id = NULL")
         cursor.execute(f"DELETE FROM {Job._meta.db_table}")
+
+
+# Directory monitors
+
+
+def watch(paths: list[str], settle: float) -> None:
+    """A monitor of each of these, with a Job of its own, and no others."""
+    DirMonitor.objects.all().delete()
+    Execution.objects.all().delete()
+    Job.objects.all().delete()
+    jobs = Job.objects.bulk_create([Job(name=path, argv=["true", path]) for path in paths], BATCH)
+    DirMonitor.objects.bulk_create(
+        [
+            DirMonitor(name=job.name, path=job.name, job=job, settle=settle, recursive=True)
+            for job in jobs
+        ],
+        BATCH,
+    )
+
+
+def all_watched() -> bool:
+    """Whether the service has seen all of them."""
+    return not DirMonitor.objects.exclude(status="watching").exists()
+
+
+def requested(number: int) -> list[tuple[str, float]]:
+    """The first files of so many requests, each with the moment of its request."""
+    requests = Execution.objects.filter(source="dirmonitor")
+    _look_until(lambda: requests.count() >= number, f"{number} requests")
+    found = requests.values_list("details__files__0", "queued_at")
+    return [(file, moment.timestamp()) for file, moment in found]
 
 
 # django-q2 alone

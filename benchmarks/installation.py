@@ -83,6 +83,19 @@ class Installation:
         return done
 
     @contextmanager
+    def another(self) -> Iterator[Installation]:
+        """One beside this, on a database of the same kind, until the context ends."""
+        (directory := self.directory / "another").mkdir()
+        database = type(self.database)(directory)
+        database.create()
+        try:
+            other = Installation(database)
+            other.migrate()
+            yield other
+        finally:
+            database.drop()
+
+    @contextmanager
     def agent(self, changes: Mapping[str, str] | None = None) -> Iterator[Any]:
         """A process with Django set up; its environment has these changes."""
         with Agent(self.environ | dict(changes or {})) as agent:

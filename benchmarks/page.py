@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-BEGIN = "<!-- results: begin (written by python -m benchmarks --markdown) -->"
-END = "<!-- results: end -->"
+BEGIN = "<!-- {subject}: begin (written by python -m benchmarks --markdown) -->"
+END = "<!-- {subject}: end -->"
 
 
-def renew(path: Path, results: str) -> None:
-    """Replace what is between the marks; without marks, append both."""
+def renew(path: Path, subject: str, results: str) -> None:
+    """Replace what is between the marks of this subject; without marks, append both."""
+    begin, end = BEGIN.format(subject=subject), END.format(subject=subject)
     text = path.read_text() if path.exists() else ""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    path.write_text(f"{before}{BEGIN}\n\n{results}\n{END}{after or chr(10)}")
+    before, _, rest = text.partition(begin)
+    _, _, after = rest.partition(end)
+    path.write_text(f"{before}{begin}\n\n{results}\n{end}{after or chr(10)}")

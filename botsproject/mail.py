@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import django
@@ -16,6 +16,11 @@ _OPTIONS = {
     "EMAIL_USE_SSL": "use_ssl",
     "EMAIL_FILE_PATH": "file_path",
 }
+
+
+def managers(addresses: Sequence[str]) -> list[Any]:
+    """Django's ``MANAGERS``: until version 6 pairs of name and address, then addresses."""
+    return [("", address) for address in addresses] if django.VERSION < (6, 0) else [*addresses]
 
 
 def mail_settings(config: Mapping[str, Any]) -> dict[str, Any]:

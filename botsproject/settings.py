@@ -15,7 +15,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from botsproject import secret_key
-from botsproject.mail import mail_settings
+from botsproject.mail import mail_settings, managers
 
 env = environ.Env()
 
@@ -67,6 +67,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -98,6 +99,9 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 
+# A browser gets the one of these that it prefers, and this one where it prefers none of them.
+LANGUAGES = [("en", "English"), ("de", "Deutsch"), ("nl", "Nederlands")]
+LANGUAGE_CODE = env.str("LANGUAGE_CODE", default="") or "en"
 USE_TZ = True
 TIME_ZONE = env.str("TIME_ZONE", default="") or "UTC"
 
@@ -106,6 +110,9 @@ WHITENOISE_USE_FINDERS = True  # straight from the packages
 
 _email = env.email_url_config(env.str("EMAIL_URL", default="") or "consolemail://")
 vars().update(mail_settings(_email))
+# Who is told when a Job goes wrong, where the Job or its queue names nobody; and by whom.
+MANAGERS = managers(env.list("MANAGERS", default=[]))
+SERVER_EMAIL = DEFAULT_FROM_EMAIL = env.str("MAIL_FROM", default="") or "root@localhost"
 
 # --------------------------------------------------------------------------------- the database
 
@@ -165,12 +172,21 @@ else:
 JOBQUEUE: dict[str, Any] = {
     "DATA_DIR": DATA_DIR,
     "HOST": env.str("JOBQUEUE_HOST", default="") or socket.gethostname(),
+    "HEALTH": env.bool("HEALTH", default=False),
+    "METRICS_TOKEN": os.environ.get("METRICS_TOKEN") or None,
+    "SITE_URL": env.str("SITE_URL", default=""),
 }
 
 # --------------------------------------------------------------------------------------- logging
 
 JOBQUEUE_LOG_SIZE = env.int("JOBQUEUE_LOG_SIZE", default=10 * 1024 * 1024)  # bytes
 JOBQUEUE_LOG_COUNT = env.int("JOBQUEUE_LOG_COUNT", default=10)  # old files kept
+
+# One line of text for each event, or one JSON object.
+LOG_FORMAT = env.str("LOG_FORMAT", default="") or "text"
+if LOG_FORMAT not in ("text", "json"):
+    raise ImproperlyConfigured(f"LOG_FORMAT is {LOG_FORMAT!r}; it takes 'text' or 'json'.")
+_FORMATTER = "json" if LOG_FORMAT == "json" else "line"
 
 # The services tell their console what they do; a command is there for what it prints itself.
 _CONSOLE_LEVEL = "INFO" if sys.argv[1:2] in (["qcluster"], ["dirmonitor"]) else "WARNING"
@@ -184,6 +200,7 @@ LOGGING: dict[str, Any] = {
             "()": "botsproject.logs.LineFormatter",
             "format": "%(asctime)s %(levelname)s %(message)s",
         },
+        "json": {"()": "jobqueue.logs.JsonFormatter"},
     },
     "handlers": {
         "jobqueue": {
@@ -191,11 +208,11 @@ LOGGING: dict[str, Any] = {
             "filename": DATA_DIR / "logs" / "jobqueue.log",
             "max_bytes": JOBQUEUE_LOG_SIZE,
             "count": JOBQUEUE_LOG_COUNT,
-            "formatter": "line",
+            "formatter": _FORMATTER,
         },
         "console": {
             "class": "logging.StreamHandler",
-            "formatter": "line",
+            "formatter": _FORMATTER,
             "level": _CONSOLE_LEVEL,
         },
         "mail_admins": {"class": "django.utils.log.AdminEmailHandler", "level": "ERROR"},

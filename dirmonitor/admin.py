@@ -15,9 +15,10 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from jobqueue.admin.deletion import NamesWhatGoes
 from jobqueue.api import printable
 
-from .models import DirMonitor, Service, Status
+from .models import DirMonitor, Status, lacks_service
 
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[DirMonitor]
@@ -59,7 +60,7 @@ class DirMonitorForm(_ModelForm):
 
 
 @admin.register(DirMonitor)
-class DirMonitorAdmin(_ModelAdmin):
+class DirMonitorAdmin(NamesWhatGoes, _ModelAdmin):
     """To see and edit monitors takes Django's own permissions; who may add one lets its Job run."""
 
     form = DirMonitorForm
@@ -152,7 +153,7 @@ class DirMonitorAdmin(_ModelAdmin):
 
 def no_service() -> str:
     """What is to be said where monitors are enabled and no service is alive; else ""."""
-    if not DirMonitor.objects.filter(enabled=True).exists() or Service.objects.alive().exists():
+    if not lacks_service():
         return ""
     return _("No directory monitor runs: files wait until “manage.py dirmonitor” is started.")
 

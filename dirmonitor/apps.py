@@ -5,8 +5,19 @@ from django.utils.translation import gettext_lazy as _
 
 
 class DirmonitorConfig(AppConfig):
-    """Nothing to connect: the service is a command of its own."""
+    """Lets monitors move with a set-up, and doctor and desk tell of them."""
 
     name = "dirmonitor"
     verbose_name = _("Directory monitor")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Connect; no logic here."""
+        from jobqueue.api import Portable, desk_drawn, register_portable
+
+        from . import desk, doctor
+        from .models import DirMonitor
+
+        doctor.add_checks()
+        register_portable(Portable(DirMonitor, "monitors"))
+        desk_drawn.connect(desk.lines, dispatch_uid="dirmonitor")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from fnmatch import translate
 from functools import lru_cache
 
@@ -33,16 +33,25 @@ def matches(name: bytes, masks: str) -> bool:
 
     Upper and lower case are different, as on the file system.
     """
-    return _compiled(masks).match(os.fsdecode(name)) is not None
+    return fitting(masks)(name)
 
 
-def belongs(path: bytes, root: bytes, *, recursive: bool) -> bool:
-    """Whether a path is this root, lies in it, or (recursive) anywhere below it."""
-    if path == root:
+def fitting(masks: str) -> Callable[[bytes], bool]:
+    """The same question about many names."""
+    if "*" in split_masks(masks):
+        return lambda name: True
+    match = _compiled(masks).match
+    return lambda name: match(os.fsdecode(name)) is not None
+
+
+def belongs(path: bytes, roots: Container[bytes], *, recursive: bool) -> bool:
+    """Whether a path is one of the roots, lies in one, or (recursive) anywhere below one."""
+    if path in roots:
         return True
-    beginning = root.rstrip(b"/") + b"/"
-    rest = path[len(beginning) :]
-    return path.startswith(beginning) and rest != b"" and (recursive or b"/" not in rest)
+    parent, name = os.path.split(path)
+    while recursive and parent not in roots and parent != b"/":
+        parent = os.path.dirname(parent)
+    return parent in roots and name != b""
 
 
 def is_wild(path: str) -> bool:

@@ -12,7 +12,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from jobqueue.api import Execution, Job, printable, validate_queue_name
+from jobqueue.api import Execution, Job, PrimaryManager, printable, validate_queue_name
 
 from . import matching
 
@@ -113,6 +113,8 @@ class DirMonitor(models.Model):
         verbose_name=_("last execution"),
     )
 
+    objects = PrimaryManager["DirMonitor"]()
+
     class Meta:
         verbose_name = _("directory monitor")
         verbose_name_plural = _("directory monitors")
@@ -126,15 +128,24 @@ class DirMonitor(models.Model):
         return printable(self.name)
 
     def clean(self) -> None:
-        """Refuse a path or masks that can never mean a file, at the field that is wrong."""
-        problems = {"path": _wrong_path(self.path), "filemask": _wrong_masks(self.filemask)}
+        """Refuse what can't be read or can never mean a file, at the field that is wrong."""
+        self.path = normal_path(self.path)
+        problems = {"path": wrong_path(self.path), "filemask": _wrong_masks(self.filemask)}
+        if self.name.isspace():
+            problems["name"] = str(_("A name can't be only spaces: write one that can be read."))
         if not 1 <= (self.priority or 0) <= 9:
             problems["priority"] = str(_("The priority is a number from 1 (first) to 9 (last)."))
         if found := {field: problem for field, problem in problems.items() if problem}:
             raise ValidationError(found)
 
 
-def _wrong_path(path: str) -> str:
+def normal_path(path: str) -> str:
+    """The same path without parts that mean nothing: ``//in/./a/`` is ``/in/a``."""
+    beginning = "/" if path.startswith("/") else ""
+    return beginning + "/".join(part for part in path.split("/") if part not in ("", "."))
+
+
+def wrong_path(path: str) -> str:
     """What is wrong with a path, whether it is there or not; "" if nothing is."""
     if "\0" in path:
         return str(_("A path has no NUL character."))
@@ -142,17 +153,19 @@ def _wrong_path(path: str) -> str:
         return str(_("The path must be absolute: it begins with a slash."))
     if ".." in path.split("/"):
         return str(_("The path can't go up with “..”: write where it leads."))
-    if not path.strip("/"):
+    if normal_path(path) == "/":
         return str(_("Not “/” itself: name a directory."))
-    if _is_special(path):
-        return str(_("This is neither a directory nor a file."))
-    return ""
+    return _wrong_kind(path)
 
 
-def _is_special(path: str) -> bool:
+def _wrong_kind(path: str) -> str:
     """Whether what is there is made up by the kernel; nothing is asked of the file system."""
-    parts = path.strip("/").split("/")
-    return parts[0] in ("proc", "sys") or (parts[0] == "dev" and parts[1:2] != ["shm"])
+    parts = normal_path(path).strip("/").split("/")
+    if parts[0] in ("proc", "sys"):
+        return str(_("/proc and /sys are file systems of the kernel: name another directory."))
+    if parts[0] == "dev" and parts[1:2] != ["shm"]:
+        return str(_("Devices are in /dev: name another directory; /dev/shm may be one."))
+    return ""
 
 
 def _wrong_masks(text: str) -> str:
@@ -173,11 +186,16 @@ class HandedOver(models.Model):
     the path, because not every database has a unique index on long text.
     """
 
+    #: Of its monitor: pages and commands that delete one count these, and name none.
+    is_part = True
+
     monitor = models.ForeignKey(DirMonitor, models.CASCADE, related_name="handed_over")
     digest = models.CharField(max_length=64)
     path = models.TextField()
     #: Inode, size and time of change, by which another file with this name is told from it.
     signature = models.CharField(max_length=80)
+
+    objects = PrimaryManager["HandedOver"]()
 
     class Meta:
         verbose_name = _("file handed over")
@@ -210,7 +228,7 @@ class Service(models.Model):
     started_at = models.DateTimeField(db_default=Now())
     seen_at = models.DateTimeField(db_default=Now())
 
-    objects = ServiceQuerySet.as_manager()
+    objects = PrimaryManager.from_queryset(ServiceQuerySet)()
 
     class Meta:
         verbose_name = _("directory monitor service")
@@ -218,3 +236,9 @@ class Service(models.Model):
 
     def __str__(self) -> str:
         return f"{self.pid} on {self.host}"
+
+
+def lacks_service() -> bool:
+    """Whether monitors are enabled and no service is alive."""
+    is_needed = DirMonitor.objects.filter(enabled=True).exists()
+    return is_needed and not Service.objects.alive().exists()

@@ -6,6 +6,7 @@ Directories are watched from the threads that scan them, events are read by one 
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import threading
 from collections.abc import Iterable, Iterator
@@ -16,34 +17,39 @@ from inotify_simple import INotify, flags
 
 from .settling import Event
 
+log = logging.getLogger(__name__)
+
+# Plain numbers: with the enumeration's own members each event would take ten times as long.
 _FILE_EVENTS = (
-    (flags.MODIFY, Event.WRITTEN),
-    (flags.CLOSE_WRITE, Event.CLOSED),
-    (flags.CREATE, Event.ARRIVED),
-    (flags.MOVED_TO, Event.ARRIVED),
-    (flags.ATTRIB, Event.TOUCHED),
-    (flags.DELETE, Event.LEFT),
-    (flags.MOVED_FROM, Event.LEFT),
+    (int(flags.MODIFY), Event.WRITTEN),
+    (int(flags.CLOSE_WRITE), Event.CLOSED),
+    (int(flags.CREATE | flags.MOVED_TO), Event.ARRIVED),
+    (int(flags.ATTRIB), Event.TOUCHED),
+    (int(flags.DELETE | flags.MOVED_FROM), Event.LEFT),
 )
+_OF_ITSELF = int(flags.DELETE_SELF | flags.MOVE_SELF | flags.IGNORED)
+_IGNORED, _UNMOUNT, _ISDIR = int(flags.IGNORED), int(flags.UNMOUNT), int(flags.ISDIR)
+_OVERFLOW, _MOVED_FROM, _DELETE = map(int, (flags.Q_OVERFLOW, flags.MOVED_FROM, flags.DELETE))
 #: Not OPEN, ACCESS and CLOSE_NOWRITE: the scans make those themselves.
-_MASK = flags.DELETE_SELF | flags.MOVE_SELF | flags.ONLYDIR
+_MASK = int(flags.DELETE_SELF | flags.MOVE_SELF | flags.ONLYDIR)
 for _flag, _ in _FILE_EVENTS:
     _MASK |= _flag
-_OF_ITSELF = flags.DELETE_SELF | flags.MOVE_SELF | flags.UNMOUNT | flags.IGNORED
 
 
 class OutOfWatches(Exception):
     """The kernel gives no more watches, or no instance; the message says which limit to raise."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Hint:
-    """Something happened that concerns a monitor."""
+    """Something happened that concerns a monitor: to a file, to a directory, or to anything."""
 
     monitor: int
-    #: The file; None: something about directories, so that a scan is due.
+    #: The file, and what happened to it.
     path: bytes | None = None
     event: Event = Event.ARRIVED
+    #: The directory that is new, or is no longer what it was. Neither: everything is to be scanned.
+    directory: bytes | None = None
 
 
 class Watcher:
@@ -119,14 +125,18 @@ class Watcher:
         if self._inotify is None:
             return
         for event in self._inotify.read(timeout=0):
-            if event.mask & flags.Q_OVERFLOW:
+            if event.mask & _OVERFLOW:
+                log.warning(
+                    "dirmonitor: too many events at once, some are lost: all is scanned",
+                    extra={"event": "monitor.events_lost"},
+                )
                 with self._lock:
                     yield from [Hint(monitor) for monitor in self._of]
                 continue
             with self._lock:
                 paths = self._watches.get(event.wd, {})
                 found = [(path, monitor) for path, ids in paths.items() for monitor in ids]
-                if event.mask & flags.IGNORED:
+                if event.mask & _IGNORED:
                     self._forget(event.wd)
             for directory, monitor in found:
                 yield from _hints(monitor, directory, event.mask, event.name)
@@ -139,11 +149,18 @@ class Watcher:
 
 
 def _hints(monitor: int, directory: bytes, mask: int, name: str) -> Iterator[Hint]:
-    if mask & _OF_ITSELF:
+    if mask & _UNMOUNT:
         yield Hint(monitor)
-    elif mask & flags.ISDIR:
-        if not mask & flags.ATTRIB:
+    elif mask & _OF_ITSELF:
+        yield Hint(monitor, directory=directory)
+    elif not name:
+        return
+    elif mask & _ISDIR:
+        # One that was deleted tells of itself; what lay in one that was moved away doesn't.
+        if mask & _MOVED_FROM:
             yield Hint(monitor)
-    elif name:
+        elif not mask & _DELETE:
+            yield Hint(monitor, directory=os.path.join(directory, os.fsencode(name)))
+    else:
         path = os.path.join(directory, os.fsencode(name))
         yield from (Hint(monitor, path, event) for flag, event in _FILE_EVENTS if mask & flag)

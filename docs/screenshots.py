@@ -8,6 +8,7 @@ and dark. Files in OUTDIR are overwritten.
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -88,6 +89,7 @@ def create_data() -> None:
     fetch = job("Fetch from the harbour", "fetch-orders", "--partner", "harbour")
     archive = job("Archive", "archive-files", "--keep", "90 days", description="Every night.")
     mailbox = job("Mailbox", "check-mailbox", kill_after=timedelta(seconds=1))
+    create_history()
     for what, priority in ((orders, 3), (invoices, 4), (fetch, 5), (mailbox, 5)):
         enqueue(what, priority=priority, source=Source.ADMIN, requested_by="anna")
     enqueue(["send-invoices", "--month", "2026-10"], priority=6, source=Source.COMMAND)
@@ -95,16 +97,66 @@ def create_data() -> None:
     enqueue(archive, priority=7, source=Source.ADMIN, requested_by="anna")
 
 
+def create_history() -> None:
+    """Two days of runs on the record, older than those that really ran."""
+    from django.utils import timezone
+
+    from jobqueue.api import Execution, Job, State
+
+    chance = random.Random(4711)
+    at, now = timezone.now() - timedelta(days=2), timezone.now()
+    jobs = {job.name: job for job in Job.objects.all()}
+    usual = {"Orders": 4, "Invoices": 6, "Fetch from the harbour": 1.5, "Archive": 19}
+    while at < now - timedelta(hours=1):
+        for name, minutes in usual.items():
+            if name == "Archive" and at.hour % 6:
+                continue
+            took = timedelta(minutes=minutes * chance.uniform(0.7, 1.5))
+            state, code, reason = State.SUCCEEDED, 0, ""
+            if chance.random() < 0.06:
+                state, code, reason = State.FAILED, 1, "return code 1"
+            elif name == "Invoices" and chance.random() < 0.2:
+                state, code, reason = State.WARNED, 2, "errors in the run (bots-engine code 2)"
+            Execution.objects.create(
+                job=jobs[name], job_name=name, argv=jobs[name].argv, state=state, reason=reason,
+                return_code=code, source="schedule", requested_by="Every hour", queued_at=at,
+                started_at=at, ended_at=at + took, host="edi-1",
+            )  # fmt: skip
+            at += took
+        at = at.replace(minute=0, second=0) + timedelta(hours=1)
+
+
+def create_schedules() -> None:
+    """So that something comes next; one of them finds the queue busy."""
+    from jobqueue.api import Job, Schedule
+
+    for name, job, expression in (
+        ("Orders every quarter", "Orders", "*/15 * * * *"),
+        ("Invoices at half past", "Invoices", "30 * * * *"),
+        ("Harbour", "Fetch from the harbour", "*/20 * * * *"),
+        ("Archive at night", "Archive", "0 2 * * *"),
+    ):
+        Schedule.objects.create(name=name, job=Job.objects.get(name=job), expression=expression)
+
+
 def request_more() -> None:
     """Requests that wait while the long run goes on; runs in a process of its own."""
     import django
 
     django.setup()
-    from jobqueue.api import Job, enqueue, pause
+    from django.utils import timezone
 
+    from jobqueue.api import Execution, Job, enqueue, pause
+
+    create_schedules()
     for name, priority in (("Orders", 1), ("Invoices", 5), ("Fetch from the harbour", 9)):
         enqueue(Job.objects.get(name=name), priority=priority, requested_by="portal")
+    enqueue(["report.py", "--month", "2026-10"], requested_by="carl", source="command")
     pause("nightly", "anna", "The partner moves its server until noon.")
+    started_at = timezone.now() - timedelta(minutes=12, seconds=40)
+    Execution.objects.filter(state="running").update(
+        queued_at=started_at - timedelta(seconds=3), started_at=started_at
+    )
 
 
 def states() -> list[str]:
@@ -163,16 +215,18 @@ def site(directory: Path) -> Iterator[str]:
         server.wait(60)
 
 
-def log_in(browser: Browser, url: str, width: int, height: int, scheme: Any) -> Page:
+def log_in(
+    browser: Browser, url: str, width: int, height: int, scheme: Any, locale: str = "en-GB"
+) -> Page:
     """A page of a new session."""
     context = browser.new_context(
-        viewport={"width": width, "height": height}, color_scheme=scheme, locale="en-GB"
+        viewport={"width": width, "height": height}, color_scheme=scheme, locale=locale
     )
     page = context.new_page()
     page.goto(f"{url}/admin/login/?next=/admin/")
     page.fill("[name=username]", LOGIN[0])
     page.fill("[name=password]", LOGIN[1])
-    page.click("[type=submit]")
+    page.click("#login-form [type=submit]")
     return page
 
 
@@ -183,11 +237,21 @@ def photograph(page: Page, url: str, out: Path, suffix: str) -> None:
         page.wait_for_load_state("networkidle")
         page.screenshot(path=out / f"{name}-{suffix}.png")
 
+    page.goto(f"{url}/admin/")
+    take("index")
+    page.goto(f"{url}/admin/jobqueue/execution/desk/")
+    take("desk")
+    page.screenshot(path=out / f"desk-{suffix}-full.png", full_page=True)
+    page.goto(f"{url}/admin/jobqueue/execution/timeline/")
+    take("timeline")
     page.goto(f"{url}/admin/jobqueue/execution/")
     take("executions")
-    for state in ("failed", "running", "waiting", "warned"):
+    shown = {"failed": "Fetch", "running": "", "waiting": "", "warned": ""}
+    for state, name in shown.items():  # the newest ones really ran, and have output
         page.goto(f"{url}/admin/jobqueue/execution/?state__exact={state}")
-        page.locator("#result_list .field-id a").last.click()
+        row = page.locator("#result_list tbody tr").filter(has_text=name).first
+        row.locator(".field-id a").click()
+        page.wait_for_selector(".jobqueue-timeline" if state == "waiting" else ".jobqueue-log-line")
         take(f"execution-{state}")
     page.goto(f"{url}/admin/jobqueue/execution/?state__exact=running")
     page.click("#result_list .field-id a")
@@ -198,6 +262,11 @@ def photograph(page: Page, url: str, out: Path, suffix: str) -> None:
     take("jobs")
     page.click("#result_list .field-shown_name a >> text=Archive")
     take("job")
+    page.locator(".jobqueue-bars").scroll_into_view_if_needed()
+    take("job-runs")
+    page.get_by_role("link", name="Check without running").click()
+    take("job-check")
+    page.go_back()
     page.click(".object-tools [type=submit]")
     take("job-run")
     page.goto(f"{url}/admin/jobqueue/job/add/")
@@ -226,6 +295,9 @@ def main(out: Path) -> None:
             for scheme in ("light", "dark"):
                 page = log_in(browser, url, width, height, scheme)
                 photograph(page, url, out, f"{size}-{scheme}")
+        page = log_in(browser, url, *SIZES["wide"], "light", "de")
+        page.goto(f"{url}/admin/jobqueue/execution/desk/")
+        page.screenshot(path=out / "desk-de.png")
 
 
 if __name__ == "__main__":

@@ -8,25 +8,33 @@ from typing import Any
 
 from . import queue as _queue
 from . import requests as _requests
+from .acknowledging import acknowledge, withdraw_acknowledgement
+from .alarms.channels import Channel, NotSent, Receipt
 from .commandline import printable
-from .models import Cluster, Execution, Fire, Job, Queue, Schedule, Source, State
+from .findings import Finding, Level, add_check
+from .models import Cluster, Execution, Fire, Job, Message, Queue, Schedule, Source, State
 from .models.fields import validate_queue_name
+from .models.primary import PrimaryManager
+from .portable import Portable, register_portable
 from .queue import (
     ADDED,
     DUPLICATE,
     PROMOTED,
     Enqueued,
     Outcome,
+    amend,
     cancel,
     clear,
     pause,
-    prune,
     request_stop,
     resume,
     set_priority,
 )
 from .requests import JobDisabled, NotQueued
+from .retention import prune
 from .signals import (
+    DeskLine,
+    desk_drawn,
     execution_finished,
     execution_given_up,
     execution_overdue,
@@ -37,20 +45,33 @@ __all__ = [
     "ADDED",
     "DUPLICATE",
     "PROMOTED",
+    "Channel",
     "Cluster",
+    "DeskLine",
     "Enqueued",
     "Execution",
+    "Finding",
     "Fire",
     "Job",
     "JobDisabled",
+    "Level",
+    "Message",
     "NotQueued",
+    "NotSent",
     "Outcome",
+    "Portable",
+    "PrimaryManager",
     "Queue",
+    "Receipt",
     "Schedule",
     "Source",
     "State",
+    "acknowledge",
+    "add_check",
+    "amend",
     "cancel",
     "clear",
+    "desk_drawn",
     "enqueue",
     "execution_finished",
     "execution_given_up",
@@ -59,10 +80,13 @@ __all__ = [
     "pause",
     "printable",
     "prune",
+    "register_portable",
     "request_stop",
     "resume",
     "set_priority",
     "validate_queue_name",
+    "why_refused",
+    "withdraw_acknowledgement",
 ]
 
 
@@ -117,3 +141,14 @@ def enqueue(
             working_directory=working_directory,
         )
     )
+
+
+def why_refused(
+    command_or_job: Sequence[str] | Job, *, priority: int = 5, queue: str | None = None
+) -> str:
+    """Why :func:`enqueue` would refuse such a request now, in one line; "" if it wouldn't."""
+    try:
+        _requests.build(command_or_job, priority=priority, queue=queue)
+    except NotQueued as error:
+        return str(error)
+    return ""

@@ -13,7 +13,8 @@ class JobqueueConfig(AppConfig):
 
     def ready(self) -> None:
         """Connect; no logic here."""
-        from . import checks, worker
+        from . import checks, portable, worker
 
         checks.register_all()
+        portable.register_own()
         worker.join()

@@ -26,12 +26,21 @@ def wake(queue: str) -> None:
     Sends nothing where django-q2's ``sync`` is on: the command would run in the caller.
     """
     from django_q.conf import Conf
+
+    if not (Conf.SYNC or _is_enough()):
+        _send(queue, _broker(_cluster_name()))
+
+
+def wake_this_cluster(queue: str) -> None:
+    """In a worker that has nothing to do: look at this queue, whoever has taken its wake-up."""
+    _send(queue, cluster.OwnTasks())
+
+
+def _send(queue: str, through: Any) -> None:
     from django_q.tasks import async_task
 
-    if Conf.SYNC or _is_enough():
-        return
     options = {
-        "broker": _broker(_cluster_name()),
+        "broker": through,
         "timeout": -1,  # the limits of a run are ours, not those of the host's tasks
         "save": False,
         "ack_failure": True,
@@ -40,7 +49,12 @@ def wake(queue: str) -> None:
     try:
         async_task(TURN, queue, q_options=options)
     except Exception as error:  # whatever the broker raises, the request is accepted
-        log.warning("wake-up for queue %s not sent, the clock will look: %s", queue, error)
+        log.warning(
+            "wake-up for queue %s not sent, the clock will look: %s",
+            queue,
+            error,
+            extra={"event": "wake_up.not_sent", "queue": queue},
+        )
 
 
 def _is_enough() -> bool:
@@ -48,9 +62,18 @@ def _is_enough() -> bool:
     try:
         if Cluster.objects.alive().exists():
             return False
-        return bool((_broker(_cluster_name()).queue_size() or 0) >= HANDFUL)
+        return outstanding() >= HANDFUL
     except Exception:
         return False
+
+
+def outstanding() -> int:
+    """How many messages wait on the broker, those of the host's own tasks included.
+
+    Raises:
+        Exception: any, of the broker's own library, if it can't be asked.
+    """
+    return int(_broker(_cluster_name()).queue_size() or 0)
 
 
 def acknowledge(task: dict[str, Any]) -> None:
@@ -59,7 +82,11 @@ def acknowledge(task: dict[str, Any]) -> None:
         try:
             _broker(_cluster_name()).acknowledge(ack_id)
         except Exception as error:
-            log.warning("wake-up not acknowledged, it will come again: %s", error)
+            log.warning(
+                "wake-up not acknowledged, it will come again: %s",
+                error,
+                extra={"event": "wake_up.not_acknowledged"},
+            )
 
 
 def _cluster_name() -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,21 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import DatabaseError, connections, router
 
-from . import conf, environments, leases
+from . import conf, environments, leases, recipients
+from .alarms import channels
+from .alarms import profiles as smtp_profiles
 from .commandline import printable
 
 #: Seconds: with less, hosts that are well look silent; with more, the queue of one that vanished
 #: stands still for days.
 _LEASE = (3, 24 * 3600)
+#: No error, so that jobs run; the doctor makes one of it.
+BROKEN_MAIL = "jobqueue.W017"
+#: RFC 6750, section 2.1, and long enough not to be guessed.
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{20,}=*")
+#: Settings that may have a password in them, whatever else is wrong with them.
+_SECRET = ("METRICS_TOKEN", "MAIL_PROFILES", "CHANNELS")
+_SITE = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
 _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     "DATA_DIR": ((str, Path), "a path"),
     "HOST": ((str,), "a string"),
@@ -34,7 +45,22 @@ _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     "BUSY_DELAY": ((timedelta, int, float), "a timedelta or seconds"),
     "BUSY_DELAY_MAX": ((timedelta, int, float), "a timedelta or seconds"),
     "BUSY_ATTEMPTS": ((int,), "a number"),
-    "KEEP_DAYS": ((int,), "a number of days"),
+    "KEEP_RUNS": ((int,), "a number"),
+    "KEEP_DAYS": ((int, type(None)), "a number of days or None"),
+    "KEEP_FAILED_DAYS": ((int, type(None)), "a number of days or None"),
+    "KEEP_OUTPUT_DAYS": ((int, type(None)), "a number of days or None"),
+    "HEALTH": ((bool,), "True or False"),
+    "METRICS_TOKEN": ((str, type(None)), "a secret string or None"),
+    "QUEUE_RECIPIENTS": ((Mapping,), "a dict of lists, one for each queue"),
+    "RECIPIENTS": ((Mapping,), "a dict of dicts"),
+    "MAIL_PROFILES": ((Mapping,), "a dict of dicts"),
+    "CHANNELS": ((Mapping,), "a dict of dicts"),
+    "CHANNEL_KINDS": ((Mapping,), "a dict of dotted paths"),
+    "ALLOWED_NETWORKS": ((list, tuple), "a list of networks, such as 10.1.0.0/16"),
+    "MAIL_FROM": ((str, type(None)), "an address or None"),
+    "SITE_URL": ((str,), "an address that begins with http:// or https://"),
+    "ALARM_QUIET": ((timedelta, int, float), "a timedelta or seconds"),
+    "REMIND_AFTER": ((timedelta, int, float, type(None)), "a timedelta, seconds or None"),
 }
 
 
@@ -43,7 +69,8 @@ def check_settings(**_: Any) -> list[CheckMessage]:
     given = getattr(settings, "JOBQUEUE", None)
     if given is not None and not isinstance(given, Mapping):
         return [Error("JOBQUEUE is not a dict.", hint="JOBQUEUE = {...}", id="jobqueue.E001")]
-    return [*_unknown_keys(given or {}), *_wrong_types(given or {}), *_environments(given or {})]
+    given = given or {}
+    return [*_unknown_keys(given), *_wrong_types(given), *_environments(given), *_mail(given)]
 
 
 def _unknown_keys(given: Mapping[Any, Any]) -> Iterator[CheckMessage]:
@@ -57,8 +84,9 @@ def _unknown_keys(given: Mapping[Any, Any]) -> Iterator[CheckMessage]:
 def _wrong_types(given: Mapping[Any, Any]) -> Iterator[CheckMessage]:
     for key, (types, words) in _TYPES.items():
         if key in given and (wrong := _wrong(key, given[key], types, words)):
+            shown = "a secret" if key in _SECRET else repr(given[key])
             yield Error(
-                f"JOBQUEUE[{key!r}] is {given[key]!r}.",
+                f"JOBQUEUE[{key!r}] is {shown}.",
                 hint=f"It takes {wrong}.",
                 id="jobqueue.E002",
             )
@@ -66,17 +94,32 @@ def _wrong_types(given: Mapping[Any, Any]) -> Iterator[CheckMessage]:
 
 def _wrong(key: str, value: Any, types: tuple[type, ...], words: str) -> str:
     """What the setting takes instead of this value; "" if the value is fine."""
-    if not isinstance(value, types) or isinstance(value, bool):
+    if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
         return words
+    if key == "METRICS_TOKEN" and value is not None and not _TOKEN.fullmatch(str(value)):
+        return f"{words}: 20 or more of the characters that an Authorization header has"
     if isinstance(value, list | tuple) and not all(isinstance(item, str) for item in value):
         return words
     seconds: Any = value.total_seconds() if isinstance(value, timedelta) else value
     if isinstance(seconds, int | float) and not 0 <= seconds < math.inf:
         return f"{words}, finite and not below zero"
+    networks: Any = value if key == "ALLOWED_NETWORKS" else ()
+    if not all(_is_network(network) for network in networks):
+        return words
     shortest, longest = _LEASE
     if key == "LEASE" and not shortest <= float(seconds) <= longest:
         return f"{words}, from {shortest} seconds to a day"
+    if key.startswith("KEEP_") and seconds is not None and seconds > conf.KEEP_MOST:
+        return f"{words}, up to {conf.KEEP_MOST}"
     return ""
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ip_network(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _environments(given: Mapping[Any, Any]) -> Iterator[CheckMessage]:
@@ -88,6 +131,61 @@ def _environments(given: Mapping[Any, Any]) -> Iterator[CheckMessage]:
                 hint="Jobs that name it are refused until it is mended.",
                 id="jobqueue.W003",
             )
+
+
+def _mail(given: Mapping[Any, Any]) -> Iterator[CheckMessage]:
+    """Names and addresses that mail would stumble over; no value is shown, it may be a secret.
+
+    Jobs are to run all the same, so none of it is an error that keeps the service from starting.
+    """
+    for problem in _mail_problems(given):
+        yield Warning(
+            f"A setting on mail or channels in JOBQUEUE is broken: {problem}.",
+            hint="Jobs run, but what goes to these recipients, or this way, may not be sent until "
+            "it is mended.",
+            id=BROKEN_MAIL,
+        )
+    profiles = given.get("MAIL_PROFILES", {})
+    for name, profile in profiles.items() if isinstance(profiles, Mapping) else ():
+        if smtp_profiles.shows_password(profile):
+            yield Warning(
+                f"The password of JOBQUEUE['MAIL_PROFILES'][{name!r}] isn't encrypted on its way.",
+                hint="Set its tls to 'starttls' or 'ssl', or its port to 587 or 465.",
+                id="jobqueue.W018",
+            )
+
+
+def _mail_problems(given: Mapping[Any, Any]) -> Iterator[str]:
+    profiles, groups, by_queue, ways = (
+        value if isinstance(value := given.get(name, {}), Mapping) else {}
+        for name in ("MAIL_PROFILES", "RECIPIENTS", "QUEUE_RECIPIENTS", "CHANNELS")
+    )
+    site = given.get("SITE_URL", "")
+    if isinstance(site, str) and site and not _SITE.fullmatch(site):
+        yield "SITE_URL isn't the address of a site, such as https://edi.example.com"
+    sender = given.get("MAIL_FROM")
+    if isinstance(sender, str) and (problem := recipients.problem_of_sender(sender)):
+        yield f"MAIL_FROM: {problem}"
+    for name, profile in profiles.items():
+        found = smtp_profiles.problems(profile)
+        yield from (f"MAIL_PROFILES[{name!r}]: {problem}" for problem in found)
+    kinds_are_known = isinstance(given.get("CHANNEL_KINDS", {}), Mapping)
+    for word, options in ways.items() if kinds_are_known else ():
+        yield from (f"CHANNELS[{word!r}]: {p}" for p in channels.problems(str(word), options))
+    for name, group in groups.items():
+        found = recipients.problems(group, profiles, ways)
+        yield from (f"RECIPIENTS[{name!r}]: {problem}" for problem in found)
+    yield from _recipient_problems(by_queue, [*groups, *ways])
+
+
+def _recipient_problems(by_queue: Mapping[Any, Any], known: Sequence[str]) -> Iterator[str]:
+    for name, words in by_queue.items():
+        if not isinstance(words, list | tuple):
+            yield f"QUEUE_RECIPIENTS[{name!r}]: it isn't a list"
+            continue
+        for word in words:
+            if problem := recipients.problem(word, known):
+                yield f"QUEUE_RECIPIENTS[{name!r}]: {problem}"
 
 
 def check_host(**_: Any) -> list[CheckMessage]:

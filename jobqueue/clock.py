@@ -3,7 +3,7 @@
 It fires the schedules that are due, renews the lease, says that the cluster is alive, recovers runs
 that lost their worker, and wakes the queues in which a run could start and nobody else wakes for:
 after a pause or a delay that is over, and, when the worker has nothing to do, those of which a
-wake-up may have got lost.
+wake-up may have got lost. Now and then it has the record looked through, in a thread of its own.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ from django.db import Error, connections
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from . import broker, cluster, conf, launcher, leases, owners, queue, schedules
+from . import broker, cluster, conf, launcher, leases, owners, queue, schedules, tallies
 from .models import Cluster
 from .models.cluster import SIGN_OF_LIFE
-from .models.schedule import forget_zones
 from .recovery import Recovery, forget_run_files
+from .recurrence import forget_zones
+from .upkeep import Upkeep
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,8 @@ HELD = 0.05
 PLANNING, PLANNED_AT_ONCE = 20.0, 50
 #: Seconds after which the rules of zones are read anew.
 ZONES = 86400.0
+#: Seconds between two times that what was counted is stored.
+TALLY = 10.0
 #: A cluster that was silent for so long is forgotten.
 FORGET = timedelta(days=1)
 
@@ -54,8 +57,10 @@ class Clock(threading.Thread):
     def __init__(self) -> None:
         super().__init__(name="jobqueue clock", daemon=True)
         self._next_sign = self._next_renewal = self._next_recovery = self._next_planning = 0.0
-        self._next_zones = 0.0
+        self._next_tally = 0.0
+        self._next_zones = time.monotonic() + ZONES
         self._recovery = Recovery()
+        self._upkeep = Upkeep()
         self._is_over = threading.Event()
         self._looked_at = self._fired_at = timezone.now()
         #: Fire times that were worked out before are worked out anew: those of a day ago, and all
@@ -91,14 +96,19 @@ class Clock(threading.Thread):
         try:
             return look()
         except Exception as error:  # the database may be away; the next look tries again
-            log.warning("clock: %s", error)
+            log.warning("clock: %s", error, extra={"event": "clock.failed"})
             connections.close_all()
             return None
 
     def fire(self, now: datetime) -> datetime | None:
         """Queue what is due at this moment; when the next schedule fires."""
         if now < self._fired_at - schedules.SET_BACK:
-            log.warning("clock: set back from %s to %s", self._fired_at, now)
+            log.warning(
+                "clock: set back from %s to %s",
+                self._fired_at,
+                now,
+                extra={"event": "clock.set_back"},
+            )
             schedules.refresh(now)
         self._fired_at = now
         next_at = schedules.next_fire_at()
@@ -124,6 +134,10 @@ class Clock(threading.Thread):
             self._plan(now)
         if not cluster.stopping():
             self._wake(now)
+            self._upkeep.look(now)
+        if now >= self._next_tally:
+            self._next_tally = now + TALLY
+            tallies.store()
 
     def _plan(self, now: float) -> None:
         if now >= self._next_zones:
@@ -136,7 +150,7 @@ class Clock(threading.Thread):
 
     def _wake(self, now: float) -> None:
         looked_at = timezone.now()
-        ready = [name for name in queue.with_requests() if queue.is_ready(name)]
+        ready = queue.ready()
         self._wake_due(ready)
         self._looked_at = looked_at
         if cluster.idle():
@@ -154,8 +168,8 @@ class Clock(threading.Thread):
         new = (now + TICK / 2, WAKE_AGAIN)
         self._woken = {name: self._woken.get(name, new) for name in ready}
         for name, (due, pause) in self._woken.items():
-            if now >= due:
-                broker.wake(name)
+            if now >= due and not cluster.wanted():
+                broker.wake_this_cluster(name)
                 self._woken[name] = (now + pause, min(pause * 2, WAKE_AGAIN_MAX))
 
     def _say_goodbye(self) -> None:
@@ -164,19 +178,24 @@ class Clock(threading.Thread):
         A worker that is replaced leaves what it has adopted to the next one.
         """
         self._is_over.set()
+        self._upkeep.stop()
         self.join()
+        self._try(tallies.store)
         identity = cluster.identity()
         if identity is None or not cluster.stopping():
             return
         self._is_over.clear()
         self._next_recovery = 0.0
         self._tick_until(lambda: not self._recovery.goes_on)
+        self._try(tallies.store)
         try:
             Cluster.objects.filter(uuid=identity.uuid).delete()
             leases.end()
             forget_run_files(leaving=True)
         except Exception as error:
-            log.warning("cluster not signed off: %s", error)
+            log.warning(
+                "cluster not signed off: %s", error, extra={"event": "cluster.not_signed_off"}
+            )
 
 
 def _say_alive() -> bool:
@@ -185,7 +204,7 @@ def _say_alive() -> bool:
     if identity is None:
         return False
     others = Cluster.objects.filter(host=conf.current().HOST).exclude(uuid=identity.uuid)
-    if Cluster.objects.filter(uuid=identity.uuid).update(seen_at=Now()):
+    if Cluster.objects.filter(uuid=identity.uuid).update(seen_at=Now(), clock_at=timezone.now()):
         # Its process can't be asked; that of another machine with this name may live.
         _forget(other for other in others.dead() if not other.is_here)
         return False
@@ -211,6 +230,7 @@ def _introduce(identity: cluster.Identity) -> bool:
             "owner": str(process),
             "started_at": timezone.now(),
             "seen_at": Now(),
+            "clock_at": timezone.now(),
         },
     )
     return is_new

@@ -89,6 +89,28 @@ def wanted() -> bool:
         return True
 
 
+class OwnTasks:
+    """In a worker, to send tasks to: as django-q2's brokers, but past the other clusters.
+
+    What is sent through a broker may be taken by a cluster whose workers are all busy.
+    """
+
+    list_key = "this cluster"
+
+    def enqueue(self, package: str) -> None:
+        """Have a worker of this cluster take the task.
+
+        Raises:
+            queue.Full: as many wait as there is room for.
+        """
+        from django_q.conf import Conf
+        from django_q.signing import SignedPackage
+
+        task = SignedPackage.loads(package)
+        task["cluster"] = Conf.CLUSTER_NAME
+        multiprocessing.current_process()._args[0].put_nowait(task)  # type: ignore[attr-defined]
+
+
 def idle() -> bool:
     """Whether this worker has no task, ours or another, at the moment."""
     return not _busy

@@ -5,12 +5,17 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Mapping
 
+from .refusals import Phrase, Refusal
+from .refusals import gettext_noop as _
+
 #: Linux takes no longer single argument (execve(2), MAX_ARG_STRLEN, less its ending NUL).
 ARGUMENT_LIMIT = 128 * 1024 - 1
 #: What all arguments together may take; execve(2) allows a quarter of the stack, mostly 2 MiB.
 ARGV_LIMIT = 1024 * 1024
 #: Characters that the path of a working directory may have; the tables have room for so many.
 DIRECTORY_LIMIT = 1024
+#: What shlex finds wrong; here for translators.
+_WRONG_LINES = (_("no closing quotation"), _("no escaped character"))
 
 
 def split(line: str) -> list[str]:
@@ -22,7 +27,8 @@ def split(line: str) -> list[str]:
     try:
         return shlex.split(line)
     except ValueError as error:
-        raise ValueError(f"The command line can't be read: {str(error).lower()}.") from None
+        why = Phrase(str(error).lower())
+        raise Refusal(_("The command line can't be read: %(why)s."), why=why) from None
 
 
 def join(argv: Iterable[str]) -> str:
@@ -37,15 +43,17 @@ def validate(argv: object) -> list[str]:
         ValueError: it isn't a list of strings, has no program, or a word that no process can get.
     """
     if isinstance(argv, str) or not isinstance(argv, list | tuple):
-        raise ValueError("A command is a list of strings: the program and its arguments.")
+        raise Refusal(_("A command is a list of strings: the program and its arguments."))
     if not argv:
-        raise ValueError("No command: name the program to run.")
+        raise Refusal(_("No command: name the program to run."))
     for position, word in enumerate(argv):
-        _validate_word(word, f"Argument {position}" if position else "The program")
+        what = _("Argument %(number)s") if position else _("The program")
+        _validate_word(word, what, number=position)
     if not argv[0].strip():
-        raise ValueError("The program is empty: name the program to run.")
+        raise Refusal(_("The program is empty: name the program to run."))
     if sum(len(word.encode()) + 9 for word in argv) > ARGV_LIMIT:
-        raise ValueError(f"The command is over {ARGV_LIMIT} bytes; pass long input by a file.")
+        text = _("The command is over %(most)s bytes; pass long input by a file.")
+        raise Refusal(text, most=ARGV_LIMIT)
     return list(argv)
 
 
@@ -56,12 +64,13 @@ def validate_env(env: object) -> dict[str, str]:
         ValueError: a name or value isn't a string, or can't be passed to a process.
     """
     if not isinstance(env, Mapping):
-        raise ValueError('Environment variables are a dict, such as {"LANG": "C.UTF-8"}.')
+        raise Refusal(_('Environment variables are a dict, such as {"LANG": "C.UTF-8"}.'))
     for name, value in env.items():
-        _validate_word(name, "The name of a variable")
-        _validate_word(value, f"The value of the variable {name!r}")
+        _validate_word(name, _("The name of a variable"))
+        _validate_word(value, _("The value of the variable %(name)s"), name=repr(name))
         if not name or "=" in name:
-            raise ValueError(f"{name!r} can't be the name of an environment variable.")
+            text = _("%(name)s can't be the name of an environment variable.")
+            raise Refusal(text, name=repr(name))
     return dict(env)
 
 
@@ -71,23 +80,33 @@ def validate_directory(path: object) -> str:
     Raises:
         ValueError: it isn't a string, too long, or no path at all.
     """
-    _validate_word(path, "The working directory")
+    _validate_word(path, _("The working directory"))
     if len(str(path)) > DIRECTORY_LIMIT:
-        raise ValueError(f"The working directory is longer than {DIRECTORY_LIMIT} characters.")
+        text = _("The working directory is longer than %(most)s characters.")
+        raise Refusal(text, most=DIRECTORY_LIMIT)
     return str(path)
 
 
-def _validate_word(word: object, what: str) -> None:
+def _validate_word(word: object, what: str, **values: object) -> None:
+    """Refuse what no process can be given; what it is, with values, is said only then."""
+    if wrong := _wrong_word(word):
+        named = Phrase(what, values)
+        raise Refusal(wrong, what=named, word=repr(word), most=ARGUMENT_LIMIT)
+
+
+def _wrong_word(word: object) -> str:
+    """What is wrong with it; "" if nothing is."""
     if not isinstance(word, str):
-        raise ValueError(f"{what} isn't a string: {word!r}.")
+        return _("%(what)s isn't a string: %(word)s.")
     if "\0" in word:
-        raise ValueError(f"{what} has a NUL character, which no process can be given.")
+        return _("%(what)s has a NUL character, which no process can be given.")
     try:
         size = len(word.encode())
     except UnicodeEncodeError:
-        raise ValueError(f"{what} isn't valid UTF-8.") from None
+        return _("%(what)s isn't valid UTF-8.")
     if size > ARGUMENT_LIMIT:
-        raise ValueError(f"{what} is over {ARGUMENT_LIMIT} bytes, the most that Linux takes.")
+        return _("%(what)s is over %(most)s bytes, the most that Linux takes.")
+    return ""
 
 
 def printable(text: str) -> str:

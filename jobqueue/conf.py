@@ -13,6 +13,9 @@ from typing import Any
 from django.conf import settings
 from django.core.signals import setting_changed
 
+#: Days, or runs, that ``KEEP_...`` may say at most; None is for ever.
+KEEP_MOST = 36_500
+
 
 def _data_dir() -> Path:
     """``var`` beside the project (``BASE_DIR``) or in the current directory."""
@@ -49,8 +52,38 @@ class Settings:
     BUSY_DELAY_MAX: timedelta = timedelta(seconds=60)
     #: How many runs one request gets in all when it finds another engine each time.
     BUSY_ATTEMPTS: int = 15
-    #: Days that ended executions are kept by ``manage.py queue prune``.
-    KEEP_DAYS: int = 90
+    #: How many of the last runs of a Job are kept, however old they are.
+    KEEP_RUNS: int = 50
+    #: Days that ended executions are kept; None: for ever.
+    KEEP_DAYS: int | None = 30
+    #: The same of those that failed in any way, if that is longer.
+    KEEP_FAILED_DAYS: int | None = 90
+    #: Days that the output of a run is kept: its log file, and the end of it in the database.
+    KEEP_OUTPUT_DAYS: int | None = 14
+    #: Whether the address ``health`` tells anybody that all is well, or not.
+    HEALTH: bool = False
+    #: Who has it may read ``metrics``; None: only users who may look at executions.
+    METRICS_TOKEN: str | None = field(default=None, repr=False)
+    #: Addresses and groups that are told of the Jobs of a queue, where a Job names none itself.
+    QUEUE_RECIPIENTS: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    #: Groups of addresses: ``{"edi": {"to": ["a@example.com"], "profile": "partners"}}``.
+    RECIPIENTS: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    #: Named SMTP servers beside Django's own: see :mod:`jobqueue.alarms.profiles`.
+    MAIL_PROFILES: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    #: Other ways to tell people: see :mod:`jobqueue.alarms.channels`.
+    CHANNELS: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+    #: Kinds of channels that the host adds: ``{"sms": "portal.channels.Sms"}``.
+    CHANNEL_KINDS: Mapping[str, str] = field(default_factory=dict)
+    #: Private networks that webhooks and pings may reach, such as ``10.1.0.0/16``.
+    ALLOWED_NETWORKS: Sequence[str] = ()
+    #: Sender of mails; None: Django's ``SERVER_EMAIL``.
+    MAIL_FROM: str | None = None
+    #: Where the site is, for links in mails, such as ``https://edi.example.com``; "": no links.
+    SITE_URL: str = ""
+    #: After a mail on an alarm, the next one on it comes no sooner.
+    ALARM_QUIET: timedelta = timedelta(minutes=5)
+    #: What stays bad is told again after this, until somebody acknowledges it; None: never.
+    REMIND_AFTER: timedelta | None = None
 
     @cached_property
     def run_dir(self) -> Path:
@@ -68,7 +101,10 @@ class Settings:
 
 
 KEYS = tuple(f.name for f in fields(Settings))
-_DURATIONS = ("MAX_RUNTIME", "KILL_AFTER", "LEASE", "BUSY_DELAY", "BUSY_DELAY_MAX")
+_DURATIONS = (
+    *("MAX_RUNTIME", "KILL_AFTER", "LEASE", "BUSY_DELAY", "BUSY_DELAY_MAX"),
+    *("ALARM_QUIET", "REMIND_AFTER"),
+)
 
 
 @cache

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from functools import lru_cache
 from pathlib import PurePath
 
 from . import commandline, recurrence
@@ -141,7 +140,7 @@ class _Reader:
             notes.append(note)
         if not rest:
             raise ValueError("It has no command.")
-        _check_times(found["times"], self._zone)
+        recurrence.Cron(found["times"], self._zone)  # refused here if they can't be used
         rest = unescaped(rest)
         argv = command(rest, self._env.get("SHELL", ""))
         needs_shell = argv[1:] == ["-c", rest]
@@ -161,11 +160,6 @@ class _Reader:
             working_directory=self._env.get("HOME", self._directory),
             notes=tuple(notes),
         )
-
-
-@lru_cache(maxsize=10_000)  # many entries of a big file have the same times
-def _check_times(expression: str, zone: str) -> None:
-    recurrence.Cron(expression, zone)
 
 
 def _pair(assigned: re.Match[str]) -> tuple[str, str]:

@@ -7,19 +7,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from .expressions import FIELDS
+
 #: Bytes that a file may have, and a line of it.
 MOST_BYTES, MOST_BYTES_OF_LINE = 64 * 1024 * 1024, 128 * 1024
 #: Characters that a name made from a file has at most; the tables have room for more.
 NAME_LIMIT = 100
 
-_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
-_DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 _NUMBERS = {
-    **{name: number for number, name in enumerate(_MONTHS, start=1)},
-    **{name: number for number, name in enumerate(_DAYS)},
+    name: number for field in FIELDS for number, name in enumerate(field.names, start=field.low)
 }
-#: Of the fields, the second first.
-_HIGHEST = (59, 59, 23, 31, 12, 7)
+_HIGHEST = tuple(field.high for field in FIELDS)
 _OPEN_RANGE = re.compile(r"^([0-9]+)(/[0-9]+)$")
 _WORD = re.compile(r"[A-Z]{3}|[0-9]+")
 

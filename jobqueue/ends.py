@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -36,7 +37,7 @@ def end_of(execution: Execution, outcome: Outcome) -> End:
         again_after=again_after,
         recovery=recovery,
     )
-    return _unless_opposed(execution, end) if end.state == State.LOST else end
+    return _unless_opposed(execution, end) if end.state == State.LOST else _retried(execution, end)
 
 
 def limit(own: timedelta | None, default: timedelta | None) -> timedelta | None:
@@ -75,12 +76,24 @@ def _unless_opposed(execution: Execution, end: End) -> End:
     elif by := execution.__dict__.get("stop_requested_by"):
         obstacle = f"{by} had asked to stop it"
     elif in_a_row(execution, State.LOST) >= LOST_IN_A_ROW:
+        retried = _retried(execution, replace(end, again_after=None))
+        if retried.retry is not None:
+            return retried
         obstacle = f"it was lost {LOST_IN_A_ROW} times in a row"
     if not obstacle:
         return end
     reason = f"{end.reason} Not queued again: {obstacle}."
     details = {**end.details, "not_queued_again": obstacle}
     return replace(end, again_after=None, reason=reason, details=details)
+
+
+def _retried(execution: Execution, end: End) -> End:
+    """The end, with another attempt if its Job asks for one."""
+    plan = execution.plan
+    if plan is None or end.again_after is not None or execution.__dict__.get("stop_requested_by"):
+        return end
+    after = plan.after(end.state, end.return_code, random.random())
+    return end if after is None else replace(end, again_after=after, retry=plan.next())
 
 
 def _recovery(execution: Execution, outcome: Outcome) -> list[str]:
@@ -107,26 +120,36 @@ def _with_what_may_be_lost(execution: Execution, reason: str) -> str:
 
 
 def _busy_delay(execution: Execution) -> timedelta | None:
-    """How long to wait before the next attempt; None after the last."""
-    settings, attempt = conf.current(), in_a_row(execution, State.FAILED)
-    if attempt >= settings.BUSY_ATTEMPTS:
+    """How long to wait before it's looked again whether that has passed; None after the last."""
+    settings, looks = conf.current(), in_a_row(execution, State.FAILED, of_an_attempt=True)
+    if looks >= settings.BUSY_ATTEMPTS:
         return None
-    doubled: timedelta = settings.BUSY_DELAY * 2 ** min(attempt - 1, 20)
+    doubled: timedelta = settings.BUSY_DELAY * 2 ** min(looks - 1, 20)
     return min(doubled, settings.BUSY_DELAY_MAX)
 
 
-def in_a_row(execution: Execution, state: State) -> int:
+def in_a_row(execution: Execution, state: State, *, of_an_attempt: bool = False) -> int:
     """How often in a row this request came to this end, now included.
 
     While the database is away, as far as that is known: the end itself must get through.
+
+    Args:
+        of_an_attempt: since the last retry that its Job asked for.
     """
     count = 1
     try:
         before = execution.retry_of
         while before is not None and before.state == state:
+            if of_an_attempt and before.retry != execution.retry:
+                break
             count, before = count + 1, before.retry_of
     except Error as error:
-        log.warning("%s: its earlier attempts can't be looked up: %s", execution.pk, error)
+        log.warning(
+            "%s: its earlier attempts can't be looked up: %s",
+            execution.pk,
+            error,
+            extra={"event": "run.attempts_unknown", "execution": execution.pk},
+        )
         connections.close_all()
     return count
 

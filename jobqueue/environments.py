@@ -19,12 +19,15 @@ from __future__ import annotations
 
 import fnmatch
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from . import commandline, conf
+from .refusals import Phrase, Refusal
+from .refusals import gettext_noop as _
 
 KEYS = ("prefix", "virtualenv", "env", "working_directory", "recovery")
 
@@ -36,6 +39,19 @@ class Resolved:
     argv: list[str]
     env: dict[str, str]
     working_directory: str | None
+
+    def find_program(self, directory: str = "", path: str | None = None) -> str | None:
+        """The file that would be started on this host; None if there's none to be executed.
+
+        Args:
+            directory: where it is started, unless it says so itself.
+            path: the PATH that it is started with, likewise; None: this process's.
+        """
+        program = self.argv[0]
+        if "/" not in program:
+            return shutil.which(program, path=self.env.get("PATH", path))
+        file = os.path.join(self.working_directory or directory, program)
+        return file if os.path.isfile(file) and os.access(file, os.X_OK) else None
 
 
 def resolve(
@@ -75,10 +91,9 @@ def check_allowed(program: str) -> None:
     if "/" in path and not path.startswith("/"):
         path = ""
     if not any(("/" in p) == ("/" in path) and fnmatch.fnmatchcase(path, p) for p in patterns):
-        raise ValueError(
-            f"The program {program!r} isn't allowed here: JOBQUEUE['ALLOWED_PROGRAMS'] lists "
-            f"{', '.join(patterns) or 'none'}."
-        )
+        text = _("The program %(program)s isn't allowed here: %(setting)s lists %(patterns)s.")
+        setting = "JOBQUEUE['ALLOWED_PROGRAMS']"
+        raise Refusal(text, program=repr(program), setting=setting, patterns=_listed(patterns))
 
 
 def problems(environment: object) -> Iterator[str]:
@@ -107,13 +122,17 @@ def problems(environment: object) -> Iterator[str]:
 def _find(name: str) -> Mapping[str, Any]:
     known = conf.current().ENVIRONMENTS
     if name not in known:
-        listed = ", ".join(sorted(known)) or "none"
-        raise ValueError(
-            f"There is no environment {name!r} in JOBQUEUE['ENVIRONMENTS'] (known: {listed})."
-        )
+        text = _("There is no environment %(name)s in %(setting)s (known: %(known)s).")
+        setting = "JOBQUEUE['ENVIRONMENTS']"
+        raise Refusal(text, name=repr(name), setting=setting, known=_listed(sorted(known)))
     for problem in problems(known[name]):
-        raise ValueError(f"The environment {name!r} is broken: {problem}.")
+        text = _("The environment %(name)s is broken: %(problem)s.")
+        raise Refusal(text, name=repr(name), problem=problem)
     return known[name]
+
+
+def _listed(names: Iterable[str]) -> object:
+    return tuple(names) or Phrase(_("none"))
 
 
 def _prefix(environment: Mapping[str, Any]) -> list[str]:

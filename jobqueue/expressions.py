@@ -10,11 +10,14 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from cronsim import CronSim, CronSimError
 from cronsim.explain import Expression as Words
+
+from .refusals import Phrase, Refusal
+from .refusals import gettext_noop as _
 
 #: Characters that an expression may have; the tables have room for so many.
 EXPRESSION_LIMIT = 200
@@ -91,14 +94,23 @@ class Expression:
         except CronSimError:  # it looks for itself whether a month has so many days
             return False
 
+    def dates(self) -> tuple[Phrase, ...]:
+        """The names of the fields that restrict the date."""
+        fields = zip(FIELDS[3:], self.fields[3:], strict=True)
+        return tuple(Phrase(field.name) for field, text in fields if text != "*")
+
     def words(self) -> str:
         """It in English."""
+        words = Words(self.shown_fields())
+        words.day_and = self.day_and
+        return _WRONG_ORDINAL.sub(_ordinal, words.explain())
+
+    def shown_fields(self) -> list[str]:
+        """The fields; without those of days that restrict nothing."""
         fields = list(self.fields)
         if not self.day_and and self._takes_any_day():
             fields[3] = fields[5] = "*"
-        words = Words(fields)
-        words.day_and = self.day_and
-        return _WRONG_ORDINAL.sub(_ordinal, words.explain())
+        return fields
 
     def _takes_any_day(self) -> bool:
         weekdays = {day % 7 for day in self._walk.weekdays if isinstance(day, int)}
@@ -130,30 +142,36 @@ def read(expression: object, both_days: bool) -> Expression:
         ValueError: what is wrong with it, in one line.
     """
     if not isinstance(expression, str) or not expression.isascii():
-        raise ValueError(f"An expression is plain ASCII text, not {shown(expression)}.")
+        text = _("An expression is plain ASCII text, not %(expression)s.")
+        raise Refusal(text, expression=shown(expression))
     if len(expression) > EXPRESSION_LIMIT:
-        raise ValueError(
-            f"An expression has at most {EXPRESSION_LIMIT} characters: {shown(expression)}."
-        )
+        text = _("An expression has at most %(most)s characters: %(expression)s.")
+        raise Refusal(text, most=EXPRESSION_LIMIT, expression=shown(expression))
+    return _read(expression, both_days)
+
+
+@lru_cache(maxsize=4096)  # to read one costs more than to find its next time
+def _read(expression: str, both_days: bool) -> Expression:
     text = expression.strip().upper()
     words = _ALIASES.get(text, text).split()
     if text.startswith("@") and text not in _ALIASES:
-        raise ValueError(
-            f"{shown(expression)} is unknown; there are {', '.join(_ALIASES).lower()}."
-        )
+        unknown = _("%(expression)s is unknown; there are %(known)s.")
+        raise Refusal(unknown, expression=shown(expression), known=", ".join(_ALIASES).lower())
     if len(words) not in (5, 6):
-        raise ValueError(
+        wrong = _(
             "An expression has 5 fields (minute, hour, day, month, weekday) or 6 (second first),"
-            f" not {len(words)}: {shown(expression)}."
+            " not %(count)s: %(expression)s."
         )
+        raise Refusal(wrong, count=len(words), expression=shown(expression))
     words = ["0"] * (6 - len(words)) + words
     read = Expression(
-        fields=tuple(_read_field(*pair, expression) for pair in zip(_FIELDS, words, strict=True)),
+        fields=tuple(_read_field(*pair, expression) for pair in zip(FIELDS, words, strict=True)),
         is_fixed=not words[1].startswith("*") and not words[2].startswith("*"),
         day_and=both_days or words[3].startswith("*") or words[5].startswith("*"),
     )
     if not read.ever_matches():
-        raise ValueError(f"It never fires, no date is like that: {shown(expression)}.")
+        never = _("%(fields)s: no such date, it never fires: %(expression)s.")
+        raise Refusal(never, fields=read.dates(), expression=shown(expression))
     return read
 
 
@@ -182,7 +200,8 @@ class _Field(NamedTuple):
             return f"{self._number(found[1])}#{_within(int(found[2]), 1, 5)}"
         found = _ITEM.fullmatch(item)
         if not found or not all(map(self._has, filter(None, found.group("first", "last")))):
-            raise ValueError(f"{shown(item)} is not understood; {self._hint()}")
+            text = _("%(item)s is not understood; it takes %(known)s")
+            raise Refusal(text, item=shown(item), known=self._known())
         return self._range(**found.groupdict())
 
     def _range(self, star: str | None, first: str, last: str | None, step: str | None) -> str:
@@ -190,9 +209,10 @@ class _Field(NamedTuple):
         high = self._number(last) if last else self.high if star or step else low
         if low > high:
             split = f"{first}-{self.high},{self.low}-{last}"
-            raise ValueError(f"{first}-{last} runs backwards; say {split} if you mean that")
+            text = _("%(range)s runs backwards; say %(split)s if you mean that")
+            raise Refusal(text, range=f"{first}-{last}", split=split)
         if step is not None and int(step) == 0:
-            raise ValueError("a step of 0 leads nowhere; it is 1 or more")
+            raise Refusal(_("a step of 0 leads nowhere; it is 1 or more"))
         if low == high or int(step or 1) > high - low:
             return str(low)
         span = "*" if star else f"{low}-{high}"
@@ -206,19 +226,21 @@ class _Field(NamedTuple):
             return self.names.index(text) + self.low
         return _within(int(text), self.low, self.high)
 
-    def _hint(self) -> str:
-        names = f" or {self.names[0]}-{self.names[-1]}" if self.names else ""
-        more = {"day": ", L or LW", "weekday": ", 5L or 1#2"}.get(self.name, "")
-        return f"it takes *, {self.low}-{self.high}{names}, ranges, steps and lists of these{more}"
+    def _known(self) -> tuple[object, ...]:
+        names = (f"{self.names[0]}-{self.names[-1]}",) if self.names else ()
+        more = {"day": (Phrase(_("L or LW")),), "weekday": (Phrase(_("5L or 1#2")),)}
+        lists = Phrase(_("ranges, steps and lists of these"))
+        return ("*", f"{self.low}-{self.high}", *names, lists, *more.get(self.name, ()))
 
 
-_FIELDS = (
-    _Field("second", 0, 59),
-    _Field("minute", 0, 59),
-    _Field("hour", 0, 23),
-    _Field("day", 1, 31),
-    _Field("month", 1, 12, _MONTHS),
-    _Field("weekday", 0, 7, _WEEKDAYS),
+#: What stands in six of them, the second first.
+FIELDS = (
+    _Field(_("second"), 0, 59),
+    _Field(_("minute"), 0, 59),
+    _Field(_("hour"), 0, 23),
+    _Field(_("day"), 1, 31),
+    _Field(_("month"), 1, 12, _MONTHS),
+    _Field(_("weekday"), 0, 7, _WEEKDAYS),
 )
 
 
@@ -226,12 +248,14 @@ def _read_field(field: _Field, text: str, expression: object) -> str:
     try:
         return field.read(text)
     except ValueError as error:
-        raise ValueError(f"{field.name}: {error}, in {shown(expression)}.") from None
+        wrong = _("%(field)s: %(problem)s, in %(expression)s.")
+        values = {"problem": error, "expression": shown(expression)}
+        raise Refusal(wrong, field=Phrase(field.name), **values) from None
 
 
 def _within(number: int, low: int, high: int) -> int:
     if not low <= number <= high:
-        raise ValueError(f"{number} is not within {low}-{high}")
+        raise Refusal(_("%(number)s is not within %(range)s"), number=number, range=f"{low}-{high}")
     return number
 
 

@@ -81,7 +81,9 @@ def _keep(is_over: threading.Event) -> None:
         try:
             renew()
         except Error as error:
-            log.warning("the lease can't be renewed: %s", error)
+            log.warning(
+                "the lease can't be renewed: %s", error, extra={"event": "lease.not_renewed"}
+            )
             connections.close_all()
     connections.close_all()
 
@@ -143,6 +145,7 @@ def _begin(here: str) -> None:
             "another machine, or this one before its restart, is heard of as host %s, too; if two "
             "have one name, give each its own (JOBQUEUE['HOST'])",
             printable(host),
+            extra={"event": "lease.same_name"},
         )
 
 
@@ -157,11 +160,15 @@ def _tell_launchers(asked_at: float | None) -> None:
     try:
         fd = launcher.open_with_directory(str(owners.lease_path()), os.O_WRONLY)
     except OSError as error:
-        log.warning("launchers can't be told of the lease: %s", error)
+        log.warning(
+            "launchers can't be told of the lease: %s", error, extra={"event": "lease.not_told"}
+        )
         return
     try:
         os.pwrite(fd, text.encode(), 0)
     except OSError as error:
-        log.warning("launchers can't be told of the lease: %s", error)
+        log.warning(
+            "launchers can't be told of the lease: %s", error, extra={"event": "lease.not_told"}
+        )
     finally:
         os.close(fd)

@@ -8,30 +8,39 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
 from types import TracebackType
+from weakref import WeakSet
 
 if sys.platform != "win32":  # where no cluster runs
     import fcntl
 
 
-class KernelLock:
-    """As ``multiprocessing.RLock``, between processes that inherit it; see fcntl_locking(2).
+_locks: WeakSet[KernelLock] = WeakSet()
 
-    Within one process it excludes nobody.
-    """
+
+class KernelLock:
+    """As ``multiprocessing.RLock``, between processes that inherit it; see fcntl_locking(2)."""
 
     def __init__(self) -> None:
         self._fd = os.memfd_create("jobqueue lock", os.MFD_CLOEXEC)
-        self._holder, self._depth = 0, 0  # a process, and how often it has taken it
+        self._forget_threads()
+        _locks.add(self)
+
+    def _forget_threads(self) -> None:
+        """The kernel's lock is one process's; a fork copies what isn't true of the new one."""
+        self._threads, self._depth = threading.RLock(), 0
 
     def acquire(self, block: bool = True, timeout: float | None = None) -> bool:
         """Take it, at most waiting for ``timeout`` seconds; False if that was in vain."""
-        me = os.getpid()
-        if self._holder != me:  # by nobody, or by the process that has forked this one
-            if not self._take(block, timeout):
-                return False
-            self._holder, self._depth = me, 0
+        wait = (-1 if timeout is None else max(timeout, 0)) if block else 0
+        give_up_at = time.monotonic() + wait
+        if not self._threads.acquire(timeout=wait):
+            return False
+        if self._depth == 0 and not self._take(None if wait == -1 else give_up_at):
+            self._threads.release()
+            return False
         self._depth += 1
         return True
 
@@ -39,8 +48,8 @@ class KernelLock:
         """Give it back, once for each time that it was taken."""
         self._depth -= 1
         if self._depth == 0:
-            self._holder = 0
             fcntl.lockf(self._fd, fcntl.LOCK_UN)
+        self._threads.release()
 
     def __enter__(self) -> bool:
         return self.acquire()
@@ -56,11 +65,10 @@ class KernelLock:
     def __del__(self) -> None:
         os.close(self._fd)
 
-    def _take(self, block: bool, timeout: float | None) -> bool:
-        if block and timeout is None:
+    def _take(self, give_up_at: float | None) -> bool:
+        if give_up_at is None:
             fcntl.lockf(self._fd, fcntl.LOCK_EX)
             return True
-        give_up_at = time.monotonic() + (timeout or 0.0 if block else 0.0)
         while True:
             try:
                 fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -70,3 +78,12 @@ class KernelLock:
                 time.sleep(0.01)
             else:
                 return True
+
+
+def _forget_threads() -> None:
+    for lock in _locks:
+        lock._forget_threads()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_threads)

@@ -8,13 +8,12 @@ somebody was first, which is a normal answer and no error.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from django.db import IntegrityError, connections, router, transaction
@@ -25,9 +24,10 @@ from django.utils import timezone
 from . import broker, conf, owners, signals
 from . import statements as sql
 from .commandline import printable
-from .models import Execution, Fire, Job, Queue, Source, State
+from .models import Execution, Job, Queue, Source, State
 from .models.execution import RECOVERY_PRIORITY
 from .requests import aware, priority_number, queue_name
+from .retrying import Plan
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 #: What a run adds to the details that its request came with.
 DETAILS_OF_A_RUN = {
     *("adopted", "error", "leftovers", "log_cut", "not_queued_again", "note", "overdue"),
-    *("queued_again_as", "recovered_by"),
+    *("queued_again_as", "recovered_by", "retried", "retry_cancelled"),
 }
 
 
@@ -71,6 +71,8 @@ class End:
     details: dict[str, Any] = field(default_factory=dict)
     #: The same request is queued again, to start after this delay.
     again_after: timedelta | None = None
+    #: That is another attempt which its Job asks for, at this place of its plan.
+    retry: Plan | None = None
     #: A command that must run before all that waits in the queue.
     recovery: list[str] = field(default_factory=list)
 
@@ -95,40 +97,45 @@ def enqueue(request: Execution) -> Enqueued:
     """
     connection = _connection()
     answer, needs_wake = _add_or_find(connection, request)
+    _follow_up(connection, request, answer, needs_wake)
+    return answer
+
+
+def enqueue_all(requests: Sequence[Execution]) -> list[Enqueued]:
+    """Queue several requests in few statements, in a transaction that is :func:`durable`.
+
+    Returns:
+        The answers in the order of the requests.
+
+    Raises:
+        IntegrityError: somebody asked for one of them at this very moment; roll back.
+    """
+    connection = _connection()
+    slots = [sql.slot_of_waiting(request.queue, request.digest) for request in requests]
+    serving = {row.slot: row for row in Execution.objects.filter(slot__in=slots)}
+    answers = [
+        _answer(request, serving.setdefault(slot, request))
+        for slot, request in zip(slots, requests, strict=True)
+    ]
+    Execution.objects.bulk_create(a.execution for a in answers if a.outcome is ADDED)
+    woken: set[str] = set()
+    for request, answer in zip(requests, answers, strict=True):
+        # The first one wakes for all; of each it must be asked after the commit.
+        _follow_up(connection, request, answer, False if request.queue in woken else None)
+        if answer.outcome is ADDED:
+            woken.add(request.queue)
+    return answers
+
+
+def _follow_up(
+    connection: BaseDatabaseWrapper, request: Execution, answer: Enqueued, needs_wake: bool | None
+) -> None:
+    """At the commit: tell of it, wake for it, or ask again for what only found a duplicate."""
     connection.on_commit(partial(_log, answer, request))
     if answer.outcome is ADDED:
         connection.on_commit(partial(_wake_for, answer.execution, needs_wake))
     elif connection.in_atomic_block and not _added_here(connection, answer.execution):
         connection.on_commit(partial(_add_or_find_again, request))
-    return answer
-
-
-def enqueue_all(requests: Sequence[Execution]) -> list[Enqueued]:
-    """Queue several requests at once, in few statements; the answers in their order.
-
-    Raises:
-        IntegrityError: somebody asked for one of them at this very moment, and nothing was queued.
-    """
-    connection = _connection()
-    with sql.statements(connection).durable(connection), transaction.atomic(using=_alias()):
-        slots = [sql.slot_of_waiting(request.queue, request.digest) for request in requests]
-        serving = {row.slot: row for row in Execution.objects.filter(slot__in=slots)}
-        answers = [
-            _answer(request, serving.setdefault(slot, request))
-            for slot, request in zip(slots, requests, strict=True)
-        ]
-        added = [answer.execution for answer in answers if answer.outcome is ADDED]
-        Execution.objects.bulk_create(added)
-        woken: set[str] = set()
-        for request, answer in zip(requests, answers, strict=True):
-            transaction.on_commit(partial(_log, answer, request), connection.alias)
-            if answer.outcome is ADDED:
-                needed = None if request.queue not in woken else False
-                woken.add(request.queue)
-                transaction.on_commit(partial(_wake_for, request, needed), connection.alias)
-            elif answer.execution not in added:
-                transaction.on_commit(partial(_add_or_find_again, request), connection.alias)
-    return answers
 
 
 def _answer(request: Execution, serving: Execution) -> Enqueued:
@@ -136,7 +143,7 @@ def _answer(request: Execution, serving: Execution) -> Enqueued:
     if serving is request:
         return Enqueued(ADDED, request)
     if not serving._state.adding:
-        return Enqueued(_promote(serving, request.priority), serving)
+        return Enqueued(_promote(serving, request), serving)
     outcome = PROMOTED if request.priority < serving.priority else DUPLICATE
     serving.priority = min(serving.priority, request.priority)
     return Enqueued(outcome, serving)
@@ -159,7 +166,7 @@ def _add_or_find(
         # it asks for the lock.
         waiting = _same_waiting(request, lock=connection.in_atomic_block)
     with sql.statements(connection).durable(connection):
-        return Enqueued(_promote(waiting, request.priority), waiting), False
+        return Enqueued(_promote(waiting, request), waiting), False
 
 
 def _added_here(connection: BaseDatabaseWrapper, execution: Execution) -> bool:
@@ -180,14 +187,27 @@ def _same_waiting(request: Execution, lock: bool = False) -> Execution | None:
     return (rows.select_for_update() if lock else rows).first()
 
 
-def _promote(waiting: Execution, priority: int) -> Outcome:
-    from_worse = priority + 1
+def _promote(waiting: Execution, request: Execution) -> Outcome:
+    """Give a waiting one what a request for the same has better: its priority, and no delay."""
+    promoted = _hasten(waiting) if request.not_before is None else False
+    priority, from_worse = request.priority, request.priority + 1
     if waiting.priority > priority and _change(
         waiting, State.WAITING, from_worse, priority=priority
     ):
-        waiting.priority = priority
-        return PROMOTED
-    return DUPLICATE
+        waiting.priority, promoted = priority, True
+    return PROMOTED if promoted else DUPLICATE
+
+
+def _hasten(waiting: Execution) -> bool:
+    """Let a retry of a Job that still has its delay before it start now: it is asked for now."""
+    is_delayed = waiting.not_before is not None and waiting.not_before > timezone.now()
+    if not (waiting.starts_when_asked and is_delayed):
+        return False
+    if not _change(waiting, State.WAITING, not_before=None):
+        return False
+    waiting.not_before = None
+    transaction.on_commit(partial(wake_if_ready, waiting.queue), _alias())
+    return True
 
 
 def _wake_for(execution: Execution, needed: bool | None) -> None:
@@ -216,6 +236,12 @@ def durable() -> AbstractContextManager[None]:
     """What is committed in it is on the disk; for a transaction of several requests."""
     connection = _connection()
     return sql.statements(connection).durable(connection)
+
+
+def impatient() -> AbstractContextManager[None]:
+    """In it, what another transaction holds raises OperationalError after a second of waiting."""
+    connection = _connection()
+    return sql.statements(connection).impatient(connection)
 
 
 def claim(queue: str) -> Execution | None:
@@ -253,7 +279,7 @@ def claim_this(request: Execution) -> Execution | None:
 def finish(execution: Execution, end: End) -> bool:
     """End a run, and queue it again if its end says so; False if it wasn't mine any more."""
     connection = _connection()
-    end = _unless_disabled(execution, end)
+    end = _unless_unwanted(execution, end)
     statements = sql.statements(connection)
     # What is queued again is a request: whoever asks for the same is told that it waits already.
     with statements.durable(connection), transaction.atomic(using=connection.alias):
@@ -331,16 +357,27 @@ def _apply(execution: Execution, end: End) -> None:
     execution.ended_at = timezone.now()
 
 
-def _unless_disabled(execution: Execution, end: End) -> End:
-    """The end; without another run, and saying so, if its Job accepts no request any more."""
-    if end.again_after is None or execution.job_id is None:
+def _unless_unwanted(execution: Execution, end: End) -> End:
+    """The end; without another run, and saying so, if its Job or an operator wants none."""
+    why = _obstacle(execution, end) if end.again_after is not None else ""
+    if not why:
         return end
-    if not Job.objects.filter(pk=execution.job_id, enabled=False).exists():
-        return end
-    why = "the Job is disabled"
     reason = f"{end.reason.rstrip('.')}; not queued again: {why}"
     details = {**end.details, "not_queued_again": why}
-    return replace(end, again_after=None, reason=reason, details=details)
+    return replace(end, again_after=None, retry=None, reason=reason, details=details)
+
+
+def _obstacle(execution: Execution, end: End) -> str:
+    """Why it isn't queued again; "" if it is. What was accepted needs no Job, a retry does."""
+    found = Job.objects.filter(pk=execution.job_id or 0).values_list("enabled", flat=True)
+    enabled = found.first()
+    if enabled is False:
+        return "the Job is disabled"
+    if end.retry is not None and enabled is None:
+        return "the Job was deleted"
+    row = Execution.objects.filter(pk=execution.pk, stop_requested_at__isnull=False)
+    by = row.values_list("stop_requested_by", flat=True).first() if end.retry else None
+    return "" if by is None else f"{by or 'an operator'} had asked to stop it"
 
 
 def _queue_again(execution: Execution, end: End) -> None:
@@ -349,6 +386,8 @@ def _queue_again(execution: Execution, end: End) -> None:
     again.pk, again.state, again.source = None, State.WAITING, Source.RETRY
     again.retry_of_id, again.attempt = execution.pk, execution.attempt + 1
     again.not_before = timezone.now() + end.again_after if end.again_after else None
+    if end.retry is not None:
+        again.retry, end.details["retried"] = asdict(end.retry), True
     again.details = {k: v for k, v in execution.details.items() if k not in DETAILS_OF_A_RUN}
     _queue_because(execution, again, end, "queued_again_as")
 
@@ -359,7 +398,7 @@ def _queue_recovery(execution: Execution, end: End) -> None:
     recovery.pk, recovery.state, recovery.source = None, State.WAITING, Source.RECOVERY
     recovery.argv, recovery.priority = end.recovery, RECOVERY_PRIORITY
     recovery.kill_after = timedelta(0)
-    recovery.trigger_at = recovery.not_before = recovery.retry_of = None
+    recovery.trigger_at = recovery.not_before = recovery.retry_of = recovery.retry = None
     recovery.attempt, recovery.queued_at = 1, timezone.now()
     recovery.details = {"recovers": execution.pk}
     recovery.digest = recovery.request_digest()
@@ -386,7 +425,8 @@ def _queue_because(ended: Execution, request: Execution, end: End, relation: str
 
 def running() -> list[Execution]:
     """What is running, in all queues and on all hosts."""
-    return list(Execution.objects.using(_alias()).running().defer("log_tail"))
+    # In no order: to have them sorted, SQLite may read the whole record by its key.
+    return list(Execution.objects.using(_alias()).running().defer("log_tail").order_by())
 
 
 def adopt(execution: Execution, pid: int) -> bool:
@@ -400,7 +440,11 @@ def adopt(execution: Execution, pid: int) -> bool:
             return False
         row.update(owner=heir, pid=pid, details=details)
     execution.owner, execution.pid, execution.details = heir, pid, details
-    log.warning("%s goes on though its worker died; looked after from here", execution.pk)
+    log.warning(
+        "%s goes on though its worker died; looked after from here",
+        execution.pk,
+        extra={"event": "run.adopted", "execution": execution.pk},
+    )
     return True
 
 
@@ -410,9 +454,17 @@ def adopt(execution: Execution, pid: int) -> bool:
 def cancel(execution: Execution, by: str) -> bool:
     """Take a waiting request off its queue; False if it doesn't wait (any more)."""
     end = _cancelled(f"cancelled by {by}")
-    done = _change(execution, State.WAITING, **end)
+    with transaction.atomic(using=_alias()):
+        done = _change(execution, State.WAITING, **end)
+        if done:
+            _not_queued_again([execution.pk])
     if done:
-        log.info("%s cancelled by %s", execution.pk, printable(by))
+        log.info(
+            "%s cancelled by %s",
+            execution.pk,
+            printable(by),
+            extra={"event": "request.cancelled", "execution": execution.pk, "by": by},
+        )
         _announce_cancelled(pk=execution.pk)
     return done
 
@@ -421,8 +473,36 @@ def set_priority(execution: Execution, priority: int, by: str) -> bool:
     """Give a waiting request another priority; False if it doesn't wait (any more)."""
     done = _change(execution, State.WAITING, priority=priority_number(priority))
     if done:
-        log.info("%s priority %s by %s", execution.pk, priority, printable(by))
+        log.info(
+            "%s priority %s by %s",
+            execution.pk,
+            priority,
+            printable(by),
+            extra={
+                "event": "request.priority",
+                "execution": execution.pk,
+                "priority": priority,
+                "by": by,
+            },
+        )
     return done
+
+
+def amend(execution: Execution, change: Callable[[dict[str, Any]], dict[str, Any]]) -> bool:
+    """Change the details of a waiting request; False if it doesn't wait (any more).
+
+    Args:
+        change: given the details as they are now, what others have just added included; in a
+            transaction nobody changes or starts the request until its end.
+    """
+    with transaction.atomic(using=_alias()):
+        row = Execution.objects.using(_alias()).filter(pk=execution.pk)
+        now = row.select_for_update().values_list("state", "details").first()
+        if now is None or now[0] != State.WAITING:
+            return False
+        execution.details = change(now[1])
+        row.update(details=execution.details)
+    return True
 
 
 def request_stop(execution: Execution, by: str) -> bool:
@@ -430,7 +510,12 @@ def request_stop(execution: Execution, by: str) -> bool:
     now = timezone.now()
     done = _change(execution, State.RUNNING, stop_requested_at=now, stop_requested_by=by)
     if done:
-        log.info("%s stop requested by %s", execution.pk, printable(by))
+        log.info(
+            "%s stop requested by %s",
+            execution.pk,
+            printable(by),
+            extra={"event": "run.stop_requested", "execution": execution.pk, "by": by},
+        )
     return done
 
 
@@ -438,17 +523,41 @@ def clear(queue: str, by: str) -> int:
     """Cancel all that waits in a queue; how many that were."""
     end = _cancelled(f"cleared by {by}")
     waiting = Execution.objects.filter(queue=queue_name(queue)).waiting()
-    if sql.statements(_connection()).moves_by_index:
-        count = sum(_change(row, State.WAITING, **end) for row in waiting.only("pk"))
-    else:
-        count = waiting.update(**end)
-    log.info("queue %s cleared by %s: %s cancelled", queue, printable(by), count)
+    with transaction.atomic(using=_alias()):
+        retries = list(waiting.filter(retry_of__isnull=False).values_list("pk", flat=True))
+        if sql.statements(_connection()).moves_by_index:
+            count = sum(_change(row, State.WAITING, **end) for row in waiting.only("pk"))
+        else:
+            count = waiting.update(**end)
+        _not_queued_again(retries)
+    log.info(
+        "queue %s cleared by %s: %s cancelled",
+        queue,
+        printable(by),
+        count,
+        extra={"event": "queue.cleared", "queue": queue, "by": by, "cancelled": count},
+    )
     _announce_cancelled(queue=queue, ended_at=end["ended_at"])
     return count
 
 
 def _cancelled(reason: str) -> dict[str, Any]:
     return {"state": State.CANCELLED, "ended_at": timezone.now(), "reason": reason}
+
+
+def _not_queued_again(requests: Sequence[int]) -> None:
+    """Have the runs that were to be repeated by these, now cancelled, say so and be judged."""
+    rows = Execution.objects.filter(pk__in=requests, state=State.CANCELLED, retry_of__isnull=False)
+    for pk, before, reason in rows.values_list("pk", "retry_of", "reason"):
+        row = Execution.objects.filter(pk=before or 0)
+        run = row.select_for_update().only("reason", "details").get()
+        why = f"execution {pk} was {reason}"
+        said = {k: v for k, v in run.details.items() if k != "queued_again_as"}
+        row.update(
+            reason=f"{run.reason.rstrip('.')}; not queued again: {why}",
+            details={**said, "not_queued_again": why, "retry_cancelled": pk},
+            unjudged=F("job"),
+        )
 
 
 def _announce_cancelled(**which: Any) -> None:
@@ -472,7 +581,13 @@ def pause(queue: str, by: str, reason: str = "", until: datetime | None = None) 
         "paused_until": aware(until),
     }
     row, _ = Queue.objects.update_or_create(name=queue_name(queue), defaults=values)
-    log.info("queue %s paused by %s: %s", queue, printable(by), printable(reason))
+    log.info(
+        "queue %s paused by %s: %s",
+        queue,
+        printable(by),
+        printable(reason),
+        extra={"event": "queue.paused", "queue": queue, "by": by},
+    )
     return row
 
 
@@ -482,7 +597,12 @@ def resume(queue: str, by: str) -> bool:
     values = {"paused_at": None, "paused_until": None, "paused_by": "", "pause_reason": ""}
     done = bool(paused.update(**values))
     if done:
-        log.info("queue %s resumed by %s", queue, printable(by))
+        log.info(
+            "queue %s resumed by %s",
+            queue,
+            printable(by),
+            extra={"event": "queue.resumed", "queue": queue, "by": by},
+        )
         transaction.on_commit(partial(wake_if_ready, queue), _alias())
     return done
 
@@ -534,27 +654,9 @@ def with_requests() -> Iterator[str]:
         name = waiting.filter(queue__gt=name).aggregate(first=Min("queue"))["first"]
 
 
-# Forgetting
-
-
-def prune(before: datetime, step: int = 500) -> Iterator[int]:
-    """Delete ended executions that were queued before a time, and their logs, in small steps.
-
-    Fire times from before then go as well, but for the last one of each schedule.
-
-    Yields:
-        How many executions each step deleted.
-    """
-    old = Execution.objects.old(before)
-    while rows := list(old.order_by("pk").values_list("pk", "log_path")[:step]):
-        for _, log_path in rows:
-            if log_path:
-                Path(log_path).unlink(missing_ok=True)
-        Execution.objects.filter(pk__in=[pk for pk, _ in rows]).delete()
-        yield len(rows)
-    fires = Fire.objects.filter(fire_at__lt=before).exclude(fire_at=F("schedule__last_fire_at"))
-    while pks := list(fires.values_list("pk", flat=True)[:step]):
-        Fire.objects.filter(pk__in=pks).delete()
+def ready() -> list[str]:
+    """The names of the queues in which something could start now."""
+    return [name for name in with_requests() if is_ready(name)]
 
 
 def _log(answer: Enqueued, request: Execution) -> None:
@@ -562,7 +664,17 @@ def _log(answer: Enqueued, request: Execution) -> None:
         by = f"by {request.source} {request.requested_by}".strip()
         where = f"priority {request.priority}, queue {request.queue}, {by}"
         text = f"{answer.execution.pk} {answer.outcome}: {where}: {request.label}"
-        log.info("%s", printable(text))
+        log.info(
+            "%s",
+            printable(text),
+            extra={
+                "event": "request.answered",
+                "execution": answer.execution.pk,
+                "outcome": str(answer.outcome),
+                "queue": request.queue,
+                "priority": request.priority,
+            },
+        )
 
 
 def _alias() -> str:

@@ -57,7 +57,12 @@ class Recovery:
             try:
                 self._see_to(execution, owner, now)
             except Exception as error:  # it must not stand in the way of the others
-                log.warning("%s can't be recovered now: %s", execution.pk, error)
+                log.warning(
+                    "%s can't be recovered now: %s",
+                    execution.pk,
+                    error,
+                    extra={"event": "run.not_recovered", "execution": execution.pk},
+                )
 
     def _see_to(self, execution: Execution, owner: Owner, now: float) -> None:
         if _is_gone(owner):
@@ -71,7 +76,12 @@ class Recovery:
             try:
                 self._look_after(execution, run, stored)
             except Exception as error:
-                log.warning("%s can't be looked after now: %s", execution.pk, error)
+                log.warning(
+                    "%s can't be looked after now: %s",
+                    execution.pk,
+                    error,
+                    extra={"event": "run.not_looked_after", "execution": execution.pk},
+                )
 
     def _look_after(self, execution: Execution, run: AdoptedRun, stored: dict[str, Any]) -> None:
         outcome = run.wait(0)

@@ -15,11 +15,22 @@ from typing import Literal, Protocol
 from zoneinfo import ZoneInfo
 
 from . import expressions, zones
-from .expressions import GIVE_UP_YEARS, Expression
-from .zones import Change, Stretch, forget_zones, local_moment, shift, to_utc, zone_info
+from .expressions import EXPRESSION_LIMIT, GIVE_UP_YEARS, Expression
+from .refusals import Refusal, gettext_noop
+from .zones import (
+    Change,
+    Stretch,
+    forget_zones,
+    local_moment,
+    oddity,
+    shift,
+    to_utc,
+    zone_info,
+)
 
 __all__ = [
     "COUNT_LIMIT",
+    "EXPRESSION_LIMIT",
     "LONGEST_INTERVAL",
     "SHORTEST_INTERVAL",
     "Cron",
@@ -34,6 +45,7 @@ __all__ = [
     "local_moment",
     "next_fires",
     "odd_times",
+    "oddity",
     "zone_info",
 ]
 
@@ -155,10 +167,8 @@ class Interval:
 
     def __post_init__(self) -> None:
         if not SHORTEST_INTERVAL <= self.every <= LONGEST_INTERVAL:
-            raise ValueError(
-                f"An interval is from {SHORTEST_INTERVAL.seconds} second to"
-                f" {LONGEST_INTERVAL.days} days, not {self.every}."
-            )
+            text = gettext_noop("An interval is from 1 second to 366 days, not %(interval)s.")
+            raise Refusal(text, interval=self.every)
         to_utc(self.anchor)
 
     def fires(self, after: datetime) -> Iterator[datetime]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -13,10 +14,12 @@ from django.core.exceptions import ValidationError
 from django.db.models import DEFERRED
 from django.utils import timezone
 
-from . import codes, commandline, environments
+from . import codes, commandline, environments, retrying
 from .models import Execution, Job, Source
 from .models.execution import DEFAULT_PRIORITY, FIRST, LAST
-from .models.fields import DEFAULT_QUEUE, validate_queue_name
+from .models.fields import DEFAULT_QUEUE, QUEUE_NAMES, validate_queue_name
+from .refusals import Phrase, Refusal
+from .refusals import gettext_noop as _
 
 #: As JSON writes it, but not the six characters themselves, whose backslash it doubles.
 _ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
@@ -27,7 +30,7 @@ _DEFAULTS = {
 }
 
 
-class NotQueued(ValueError):
+class NotQueued(Refusal):
     """A request was refused; the message says why, in one line."""
 
 
@@ -70,7 +73,7 @@ def build(
         else:
             what = _of_command(command_or_job, environment, env or {}, working_directory)
     except ValueError as error:
-        raise NotQueued(str(error)) from None
+        raise NotQueued.like(error) from None
     execution = _execution(
         **what
         | {
@@ -104,9 +107,10 @@ def priority_number(value: object) -> int:
         NotQueued: it is something else.
     """
     if isinstance(value, bool) or not isinstance(value, int) or not FIRST <= value <= LAST:
-        raise NotQueued(
-            f"The priority is a number from {FIRST} (first) to {LAST} (last), not {value!r:.80}."
+        text = _(
+            "The priority is a number from %(first)s (first) to %(last)s (last), not %(value)s."
         )
+        raise NotQueued(text, first=FIRST, last=LAST, value=f"{value!r:.80}")
     return value
 
 
@@ -118,9 +122,9 @@ def queue_name(value: object) -> str:
     """
     try:
         return _valid_queue_name(value if isinstance(value, str) else "")
-    except ValidationError as error:
-        shown = repr(value)
-        raise NotQueued(f"{error.message} Not: {shown[:80]}.") from None
+    except ValidationError:
+        rule, shown = Phrase(QUEUE_NAMES), repr(value)[:80]
+        raise NotQueued(_("%(rule)s Not: %(name)s."), rule=rule, name=shown) from None
 
 
 @lru_cache
@@ -136,7 +140,8 @@ def source_name(value: object) -> str:
         NotQueued: it is none of :class:`jobqueue.models.Source`.
     """
     if value not in _SOURCES:
-        raise NotQueued(f"The source is one of {', '.join(_SOURCES)}, not {value!r:.80}.")
+        text = _("The source is one of %(known)s, not %(value)s.")
+        raise NotQueued(text, known=tuple(_SOURCES), value=f"{value!r:.80}")
     return str(value)
 
 
@@ -144,9 +149,10 @@ def _stored(job: Job, is_current: bool) -> Job:
     """The Job as it is in the database, if it accepts requests."""
     stored = job if is_current else Job.objects.filter(pk=job.pk).first()
     if stored is None:
-        raise NotQueued(f"The Job {job.name!r} isn't there (any more).")
+        raise NotQueued(_("The Job %(job)s isn't there (any more)."), job=repr(job.name))
     if not (stored.enabled and job.enabled):
-        raise JobDisabled(f"The Job {job.name!r} is disabled; enable it to queue it.")
+        text = _("The Job %(job)s is disabled; enable it to queue it.")
+        raise JobDisabled(text, job=repr(job.name))
     return stored
 
 
@@ -154,7 +160,7 @@ def _of_job(job: Job) -> dict[str, Any]:
     environments.resolve(job.environment, job.argv, job.env, job.working_directory)
     return {
         "job_name": job.name,
-        "queue": job.queue,
+        "queue": job.queue or DEFAULT_QUEUE,
         "argv": commandline.validate(job.argv),
         "environment": job.environment,
         "working_directory": job.working_directory,
@@ -163,7 +169,16 @@ def _of_job(job: Job) -> dict[str, Any]:
         "max_runtime": job.max_runtime,
         "kill_after": job.kill_after,
         "rerun_if_lost": job.rerun_if_lost,
+        "retry": _retry(job),
     }
+
+
+def _retry(job: Job) -> dict[str, Any] | None:
+    plan = job.plan()
+    if plan is None:
+        return None
+    retrying.parse(plan.on)
+    return asdict(plan)
 
 
 def _of_command(
@@ -191,7 +206,7 @@ def aware(value: datetime | None) -> datetime | None:
         NotQueued: it is no moment.
     """
     if value is not None and not isinstance(value, datetime):
-        raise NotQueued(f"A moment is a datetime, not {value!r:.80}.")
+        raise NotQueued(_("A moment is a datetime, not %(value)s."), value=f"{value!r:.80}")
     return timezone.make_aware(value) if value is not None and timezone.is_naive(value) else value
 
 
@@ -203,9 +218,9 @@ def _storable_json(details: Mapping[str, Any]) -> dict[str, Any]:
         text = json.dumps(dict(details), ensure_ascii=False, allow_nan=False)
         text.encode()
     except (TypeError, ValueError) as error:
-        raise NotQueued(f"The details can't be stored as JSON: {error}.") from None
+        raise NotQueued(_("The details can't be stored as JSON: %(why)s."), why=error) from None
     if _ESCAPED_NUL.search(text):
-        raise NotQueued("The details can't be stored: they have a NUL character.")
+        raise NotQueued(_("The details can't be stored: they have a NUL character."))
     return dict(details)
 
 

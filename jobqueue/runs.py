@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from django.db import Error, connections
+from django.db.models import F
 from django.utils import timezone
 
-from . import conf, environments, output, owners, signals
+from . import conf, environments, output, owners, signals, tallies
 from .commandline import printable
 from .ends import LOST_IN_A_ROW, end_of, in_a_row, limit
 from .executor import AdoptedRun, Command, Executor, Outcome, Run
@@ -91,7 +92,12 @@ def watch(execution: Execution, run: Run | Outcome) -> End:
             with_output = number < ALL_STORE or number % ONE_STORES == 0
             look(execution, run, stored, with_output)
         except Error as error:
-            log.warning("%s runs on, its row can't be kept up to date: %s", execution.pk, error)
+            log.warning(
+                "%s runs on, its row can't be kept up to date: %s",
+                execution.pk,
+                error,
+                extra={"event": "run.not_kept_up", "execution": execution.pk},
+            )
             connections.close_all()
     return end_of(execution, outcome)
 
@@ -100,23 +106,50 @@ def announce_started(execution: Execution) -> None:
     """Log and signal that its process has started, if it has."""
     if execution.pid is None:
         return
-    log.info("%s started: %s", execution.pk, printable(execution.label))
+    about = {"event": "run.started", **_about(execution), "pid": execution.pid}
+    log.info("%s started: %s", execution.pk, printable(execution.label), extra=about)
     signals.execution_started.send_robust(sender=Execution, execution=execution)
 
 
 def announce_finished(execution: Execution) -> None:
-    """Log and signal an end."""
-    took = execution.elapsed(timezone.now()) or timedelta(0)
-    reason = printable(execution.reason).rstrip(".") or f"return code {execution.return_code}"
-    log.info("%s %s: %s, %.3f s", execution.pk, execution.state, reason, took.total_seconds())
-    if again := execution.details.get("queued_again_as"):
-        log.info("%s queued again as %s", execution.pk, again)
-    if recovery := execution.details.get("recovered_by"):
-        log.info("%s needs a recovery run, queued as %s", execution.pk, recovery)
+    """Count, log and signal an end."""
+    tallies.note(execution)
+    _log_end(execution)
     signals.execution_finished.send_robust(sender=Execution, execution=execution)
-    if execution.state == State.LOST and in_a_row(execution, State.LOST) >= LOST_IN_A_ROW:
-        log.error("%s was lost %s times in a row", execution.pk, LOST_IN_A_ROW)
+    if _is_given_up(execution):
+        log.error(
+            "%s was lost %s times in a row",
+            execution.pk,
+            LOST_IN_A_ROW,
+            extra={"event": "run.given_up", "execution": execution.pk},
+        )
         signals.execution_given_up.send_robust(sender=Execution, execution=execution)
+
+
+def _is_given_up(execution: Execution) -> bool:
+    lost = execution.state == State.LOST and not execution.details.get("retried")
+    return lost and in_a_row(execution, State.LOST) >= LOST_IN_A_ROW
+
+
+def _log_end(execution: Execution) -> None:
+    pk, state = execution.pk, execution.state
+    seconds = (execution.elapsed(timezone.now()) or timedelta(0)).total_seconds()
+    reason = printable(execution.reason).rstrip(".") or f"return code {execution.return_code}"
+    how = {"state": str(state), "return_code": execution.return_code, "seconds": round(seconds, 3)}
+    about = _about(execution)
+    ended = {"event": "run.ended", **about, **how}
+    log.info("%s %s: %s, %.3f s", pk, state, reason, seconds, extra=ended)
+    if again := execution.details.get("queued_again_as"):
+        extra = {"event": "run.queued_again", **about, "again": again}
+        log.info("%s queued again as %s", pk, again, extra=extra)
+    if recovery := execution.details.get("recovered_by"):
+        extra = {"event": "run.recovery_queued", **about, "recovery": recovery}
+        log.info("%s needs a recovery run, queued as %s", pk, recovery, extra=extra)
+
+
+def _about(execution: Execution) -> dict[str, Any]:
+    """What each line on a start or an end has for programs."""
+    return {"execution": execution.pk, "queue": execution.queue, "job": execution.job_name}
 
 
 def _variables(execution: Execution) -> dict[str, str]:
@@ -142,7 +175,11 @@ def look(
     order = row.values_list("stop_requested_at", "stop_requested_by").first()
     if order is None:
         if Execution.objects.filter(pk=execution.pk).exists():
-            log.error("%s was taken over by another host; its process is killed", execution.pk)
+            log.error(
+                "%s was taken over by another host; its process is killed",
+                execution.pk,
+                extra={"event": "run.taken_over", "execution": execution.pk},
+            )
             run.kill()
             return
         _put_back(execution)
@@ -158,13 +195,17 @@ def look(
         stored.update(seen)
     if _is_overdue(execution):
         execution.details = {**execution.details, "overdue": True}
-        row.update(details=execution.details)
+        row.update(details=execution.details, unjudged=F("job"))
         _alert_overdue(execution)
 
 
 def _put_back(execution: Execution) -> None:
     """Somebody deleted the row of a run that goes on: without it, its slot would be free."""
-    log.warning("%s was deleted while it runs; its row is put back", execution.pk)
+    log.warning(
+        "%s was deleted while it runs; its row is put back",
+        execution.pk,
+        extra={"event": "run.row_put_back", "execution": execution.pk},
+    )
     loaded = execution.__dict__
     names = [f.attname for f in Execution._meta.concrete_fields if not f.generated]
     known = {name: loaded[name] for name in names if name in loaded}
@@ -179,5 +220,10 @@ def _is_overdue(execution: Execution) -> bool:
 
 def _alert_overdue(execution: Execution) -> None:
     longest = limit(execution.max_runtime, conf.current().MAX_RUNTIME)
-    log.warning("%s runs longer than %s, and goes on", execution.pk, longest)
+    log.warning(
+        "%s runs longer than %s, and goes on",
+        execution.pk,
+        longest,
+        extra={"event": "run.overdue", "execution": execution.pk},
+    )
     signals.execution_overdue.send_robust(sender=Execution, execution=execution)

@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from . import queue, recurrence, requests
 from .models import CatchUp, Execution, Fire, FireOutcome, Job, Schedule, Source
+from .models.schedule import PLAN
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +66,8 @@ def enqueue_due(now: datetime) -> list[Fire]:
             return noted
         seen.update(due)
         noted += _enqueue(due, now)
+        if len(due) < BATCH:
+            return noted
 
 
 def next_fire_at() -> datetime | None:
@@ -138,7 +141,9 @@ def _plan_anew(schedule: Schedule, now: datetime) -> bool:
         return True
     if schedule.next_fire_at == before and not is_to_plan:
         return False
-    _write(schedule, before, "next_fire_at", "problem", "planned_at", "planned_from")
+    # Unless somebody else has changed the next fire time meanwhile.
+    unchanged = Schedule.objects.filter(pk=schedule.pk, next_fire_at=before)
+    unchanged.update(**{name: getattr(schedule, name) for name in PLAN})
     return True
 
 
@@ -149,7 +154,11 @@ def _from(schedule: Schedule, now: datetime) -> datetime:
         return now
     if last - now < SET_BACK:
         return last
-    log.warning("schedule %s: the clock was set back by hours, it goes on from now", schedule)
+    log.warning(
+        "schedule %s: the clock was set back by hours, it goes on from now",
+        schedule,
+        extra={"event": "schedule.set_back", "schedule": schedule.name},
+    )
     return now
 
 
@@ -163,7 +172,7 @@ def _enqueue(pks: Sequence[int], now: datetime) -> list[Fire]:
         return _one_by_one(pks, now)
     except Exception as error:
         if len(pks) > 1:
-            log.warning("schedules: %s; one by one", error)
+            log.warning("schedules: %s; one by one", error, extra={"event": "schedule.one_by_one"})
             return _one_by_one(pks, now)
         if Schedule.objects.due(now).filter(pk__in=pks).exists():  # no other clock was first
             _put_aside(pks[0], error)
@@ -183,7 +192,7 @@ def _one_by_one(pks: Sequence[int], now: datetime) -> list[Fire]:
 
 
 def _in_one_transaction(pks: Sequence[int], now: datetime) -> list[Fire]:
-    with queue.durable(), transaction.atomic(using=_alias()):
+    with queue.durable(), queue.impatient(), transaction.atomic(using=_alias()):
         # One that somebody else holds, another clock or an edit that isn't committed, is left for
         # the next look: this thread has more to do.
         skips = connections[_alias()].features.has_select_for_update_skip_locked
@@ -291,7 +300,13 @@ def _fires(schedule: Schedule, due: Due, known: set[tuple[int, datetime]]) -> It
     """Each fire time that is to be queued, or the last of those that are left out."""
     missed = due.missed
     if missed:
-        log.warning("schedule %s: %s fire times missed, up to %s", schedule, missed, due.last)
+        log.warning(
+            "schedule %s: %s fire times missed, up to %s",
+            schedule,
+            missed,
+            due.last,
+            extra={"event": "schedule.missed", "schedule": schedule.name, "missed": missed},
+        )
     for moment in due.run:
         if (schedule.pk, moment) not in known:
             yield Fire(schedule=schedule, fire_at=moment, missed=missed)
@@ -316,7 +331,13 @@ def _request(asked: Iterable[tuple[Fire, Job, Schedule]]) -> None:
             requested.append((fire, _build(fire, job, schedule)))
         except requests.NotQueued as error:
             fire.outcome, fire.reason = FireOutcome.REFUSED, str(error)
-            log.warning("schedule %s: fire of %s refused: %s", schedule, fire.fire_at, error)
+            log.warning(
+                "schedule %s: fire of %s refused: %s",
+                schedule,
+                fire.fire_at,
+                error,
+                extra={"event": "schedule.refused", "schedule": schedule.name},
+            )
     answers = queue.enqueue_all([request for _, request in requested])
     for (fire, _), answer in zip(requested, answers, strict=True):
         fire.outcome, fire.execution = FireOutcome(answer.outcome), answer.execution
@@ -346,7 +367,12 @@ def _why_missed(schedule: Schedule) -> str:
 
 def _put_aside(pk: int, error: Exception) -> None:
     """Fire it no more until its times are mended, or worked out anew; it may not be readable."""
-    log.error("schedule %s is put aside: %s", pk, error)
+    log.error(
+        "schedule %s is put aside: %s",
+        pk,
+        error,
+        extra={"event": "schedule.put_aside", "schedule_id": pk},
+    )
     Schedule.objects.filter(pk=pk).update(
         next_fire_at=None, problem=str(error), planned_at=timezone.now(), planned_from=""
     )
@@ -354,9 +380,3 @@ def _put_aside(pk: int, error: Exception) -> None:
 
 def _alias() -> str:
     return router.db_for_write(Schedule)
-
-
-def _write(schedule: Schedule, before: datetime | None, *fields: str) -> None:
-    """Unless somebody else has changed the next fire time meanwhile."""
-    values = {name: getattr(schedule, name) for name in fields}
-    Schedule.objects.filter(pk=schedule.pk, next_fire_at=before).update(**values)

@@ -41,11 +41,14 @@ _EXECUTION = Execution._meta.db_table
 _QUEUE = Queue._meta.db_table
 _NOT_CLAIMED = {
     *("reason", "log_path", "log_tail", "return_code", "ended_at", "digest", "slot", "pid"),
-    *("stop_requested_at", "stop_requested_by", "not_before"),
+    *("stop_requested_at", "stop_requested_by", "not_before", "unjudged"),
 }
 _FIELDS = [f for f in Execution._meta.concrete_fields if f.name not in _NOT_CLAIMED]
 _NAMES = frozenset(f.attname for f in _FIELDS)
-_UNSET = {"id", "slot", "pid", "stop_requested_at", "started_at", "ended_at", "return_code"}
+_UNSET = {
+    *("id", "slot", "pid", "stop_requested_at", "started_at", "ended_at", "return_code"),
+    "unjudged",
+}
 _BLANK = ("host", "owner", "stop_requested_by", "reason", "log_path", "log_tail")
 _REQUEST = [f for f in Execution._meta.concrete_fields if f.name not in {*_UNSET, *_BLANK}]
 #: Fields whose values every database takes as they are.
@@ -64,7 +67,7 @@ _LOCK = f"SELECT id FROM {_QUEUE} WHERE name = %(queue)s FOR UPDATE"
 _FREE = f"NOT EXISTS (SELECT 1 FROM {_EXECUTION} WHERE slot = %(slot)s)"
 _RUNNING = "state = 'running', started_at = %(now)s, host = %(host)s, owner = %(owner)s"
 _FINISH = f"""UPDATE {_EXECUTION}
-    SET state = %(state)s, {", ".join(f"{name} = %({name})s" for name in _END)}
+    SET state = %(state)s, unjudged = job_id, {", ".join(f"{name} = %({name})s" for name in _END)}
     WHERE id = %(id)s AND state = 'running' AND owner = %(owner)s"""
 
 
@@ -165,6 +168,10 @@ class Statements:
         """While in it, a commit need not reach the disk at once: a run may then be repeated."""
         return _synchronous(connection, NORMAL)
 
+    def impatient(self, connection: BaseDatabaseWrapper) -> AbstractContextManager[None]:
+        """While in it, a row that another transaction holds is waited for a second at most."""
+        return nullcontext()  # SQLite locks no rows
+
     def _row(
         self, connection: BaseDatabaseWrapper, statement: str, values: dict[str, Any]
     ) -> Row | None:
@@ -240,6 +247,20 @@ class _Server(Statements):
     def relaxed(self, connection: BaseDatabaseWrapper) -> AbstractContextManager[None]:
         return nullcontext()  # PostgreSQL's statements say so themselves, MariaDB can't
 
+    #: To begin and to end with being impatient.
+    impatient_sql: tuple[str, str]
+
+    @contextmanager
+    def impatient(self, connection: BaseDatabaseWrapper) -> Iterator[None]:
+        begin, end = self.impatient_sql
+        with connection.cursor() as cursor:
+            cursor.execute(begin)
+        try:
+            yield
+        finally:
+            with connection.cursor() as cursor:
+                cursor.execute(end)
+
     def _cursor(self, connection: BaseDatabaseWrapper) -> Any:
         return connection.cursor()
 
@@ -255,6 +276,7 @@ class PostgreSQL(_Server):
     Statements are prepared: otherwise a third of their time goes into reading them.
     """
 
+    impatient_sql = ("SET lock_timeout = '1s'", "RESET lock_timeout")
     claim_sql = f"""UPDATE {_EXECUTION} SET {_RUNNING}
         WHERE id = (SELECT id FROM {_EXECUTION} WHERE {_READY} {_ORDER} FOR UPDATE)
         AND {_FREE} AND {_NOT_PAUSED} RETURNING {_columns()}"""
@@ -340,6 +362,11 @@ class MariaDB(_Server):
     """
 
     moves_by_index = True
+
+    impatient_sql = (
+        "SET @jobqueue_patience = @@innodb_lock_wait_timeout, innodb_lock_wait_timeout = 1",
+        "SET innodb_lock_wait_timeout = @jobqueue_patience",
+    )
 
     insert_sql = Statements.insert_sql.replace("ON CONFLICT (slot) DO NOTHING", "")
     # Two statements, each a transaction of its own, in one round trip.

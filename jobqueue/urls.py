@@ -5,4 +5,8 @@ from django.urls import path
 from . import views
 
 app_name = "jobqueue"
-urlpatterns = [path("run/<int:pk>/", views.run, name="run")]
+urlpatterns = [
+    path("run/<int:pk>/", views.run, name="run"),
+    path("health", views.health, name="health"),
+    path("metrics", views.metrics, name="metrics"),
+]

@@ -1,4 +1,4 @@
-"""What a django-q2 worker does for us: take turns of the queues, and keep the clock.
+"""What a django-q2 worker does for us: take turns of the queues, keep the clock, have mail sent.
 
 A turn runs one after another what waits in a queue. It goes on while there is something to run
 and nobody else wants the worker; a wake-up that it sends at its end brings the next turn.
@@ -17,13 +17,15 @@ from typing import Any, TypeVar
 from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, connections
 
 from . import broker, cluster, conf, leases, queue, recovery, runs
+from .alarms.courier import Courier
 from .clock import Clock
 from .executor import Executor
 from .models import Execution
 
 log = logging.getLogger(__name__)
 
-#: Seconds that a turn lasts at least while there is work, whoever else wants the worker.
+#: Seconds that a turn lasts at least while there is work, whoever else wants the worker; then as
+#: often it's asked whether another queue does.
 TURN = 1.0
 #: Seconds between two tries to write down an end while the database is away.
 PAUSE = 0.5
@@ -39,11 +41,11 @@ def take_turn(queue_name: str) -> None:
     """Run what waits in a queue; called by django-q2 with the name that a wake-up carries."""
     if not _ON_LINUX:
         return
-    _run_waiting(queue_name, turn_ends=time.monotonic() + TURN)
+    _run_waiting(queue_name, _Turn(queue_name))
     queue.wake_if_ready(queue_name)
 
 
-def _run_waiting(queue_name: str, turn_ends: float) -> None:
+def _run_waiting(queue_name: str, turn: _Turn) -> None:
     ended: Execution | None = None
     execution = _persist(_claim, queue_name)
     while execution is not None:
@@ -51,19 +53,24 @@ def _run_waiting(queue_name: str, turn_ends: float) -> None:
         _announce_finished(ended)  # now that the next one runs, it waits for nobody
         runs.announce_started(execution)
         end = runs.watch(execution, run)
-        ended, execution = execution, _finish(execution, end, turn_ends)
+        ended, execution = execution, _finish(execution, end, turn)
     _announce_finished(ended)
 
 
 def spawned(**_: object) -> None:
     """A worker has started: have its launcher ready and its clock running."""
     if not _ON_LINUX:
-        log.error("Jobs run on Linux only; on %s no queue is served.", sys.platform)
+        log.error(
+            "Jobs run on Linux only; on %s no queue is served.",
+            sys.platform,
+            extra={"event": "service.not_on_linux"},
+        )
     elif cluster.serves(conf.current().CLUSTER):
         cluster.hold_on()
         with suppress(OSError):  # no room for one more process; the first run will tell
             _executor().prepare()
         Clock().start()
+        Courier().start()
 
 
 def _claim(queue_name: str) -> Execution | None:
@@ -74,9 +81,9 @@ def _claim(queue_name: str) -> Execution | None:
         return queue.claim(queue_name) or queue.claimed_unawares(queue_name)
 
 
-def _finish(execution: Execution, end: queue.End, turn_ends: float) -> Execution | None:
+def _finish(execution: Execution, end: queue.End, turn: _Turn) -> Execution | None:
     """Store the end of a run; the next one, unless the turn is over."""
-    if cluster.stopping() or (time.monotonic() > turn_ends and _is_wanted(execution.queue)):
+    if cluster.stopping() or turn.is_over():
         store_end(queue.finish, execution, end)
         return None
     with queue.relaxed():
@@ -89,21 +96,41 @@ def _finish_and_claim(execution: Execution, end: queue.End) -> Execution | None:
     return queue.finish_and_claim(execution, end)
 
 
-def _is_wanted(this: str) -> bool:
-    """Whether somebody else wants this worker: another task, or a queue whose wake-up was lost."""
-    if cluster.wanted():
-        return True
-    others = [name for name in queue.with_requests() if name != this and queue.is_ready(name)]
-    for name in others:
-        broker.wake(name)
-    return bool(others)
+class _Turn:
+    """For how long a worker stays with a queue."""
+
+    def __init__(self, queue_name: str) -> None:
+        self._queue = queue_name
+        self._lasts_until = self._looks_at = time.monotonic() + TURN
+
+    def is_over(self) -> bool:
+        """Whether somebody else wants the worker: a task, or a queue whose wake-up was lost."""
+        now = time.monotonic()
+        if now < self._lasts_until:
+            return False
+        if cluster.wanted():
+            return True
+        if now < self._looks_at:
+            return False
+        self._looks_at = now + TURN
+        return self._wake_others()
+
+    def _wake_others(self) -> bool:
+        others = [name for name in queue.ready() if name != self._queue]
+        for name in others:
+            broker.wake(name)
+        return bool(others)
 
 
 def _announce_finished(ended: Execution | None) -> None:
     if ended is None:
         return
     if ended.is_open:
-        log.warning("%s has ended, but its row was taken away meanwhile", ended.pk)
+        log.warning(
+            "%s has ended, but its row was taken away meanwhile",
+            ended.pk,
+            extra={"event": "run.row_gone", "execution": ended.pk},
+        )
     else:
         runs.announce_finished(ended)
 
@@ -115,7 +142,12 @@ def store_end(
     try:
         return _persist(finish, execution, end)
     except DataError as error:  # such as an emoji in tables of three bytes a character
-        log.warning("%s: its output is stored in ASCII: %s", execution.pk, error)
+        log.warning(
+            "%s: its output is stored in ASCII: %s",
+            execution.pk,
+            error,
+            extra={"event": "run.output_in_ascii", "execution": execution.pk},
+        )
         return _persist(finish, execution, end.in_ascii())
 
 
@@ -130,7 +162,9 @@ def _persist(step: Callable[..., T], *arguments: Any) -> T:
         except (DatabaseError, InterfaceError) as error:  # away, read-only, full, locked, damaged
             if cluster.stopping() and time.monotonic() > give_up_at:
                 raise
-            log.warning("the database is away, trying again: %s", error)
+            log.warning(
+                "the database is away, trying again: %s", error, extra={"event": "database.away"}
+            )
             connections.close_all()
             time.sleep(PAUSE)
 

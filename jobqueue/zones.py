@@ -8,12 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
+
+from .refusals import Refusal
+from .refusals import gettext_noop as _
 
 #: A clock change of this size or more is taken for a correction of the clock.
 BIG_CHANGE = timedelta(hours=3)
 
+_TOO_LATE = _("%(moment)s is too near to the end of the calendar.")
 _SECOND = timedelta(seconds=1)
 _DAY = timedelta(days=1)
 #: No zone has ever changed its clocks twice within three days.
@@ -70,7 +74,8 @@ def zone_info(name: str) -> ZoneInfo:
         ValueError: there is none.
     """
     if name not in _names():
-        raise ValueError(f"{str(name)[:60]!a} is no time zone: say an IANA name, as Europe/Berlin.")
+        text = _("%(name)s is no time zone: say an IANA name, as Europe/Berlin.")
+        raise Refusal(text, name=ascii(str(name)[:60]))
     return ZoneInfo(name)
 
 
@@ -89,7 +94,7 @@ def local_moment(naive: datetime, zone: str) -> datetime:
         ValueError: the zone is unknown, the time has one already, or there is no such moment.
     """
     if naive.tzinfo is not None:
-        raise ValueError(f"{naive} is no local time: it has a zone.")
+        raise Refusal(_("%(time)s is no local time: it has a zone."), time=naive)
     info = zone_info(zone)
     for change in changes(info, shift(naive, -2 * _DAY), shift(naive, 2 * _DAY)):
         if change.is_gap and change.begins <= naive < change.ends:
@@ -97,7 +102,19 @@ def local_moment(naive: datetime, zone: str) -> datetime:
     try:
         return naive.replace(tzinfo=info, fold=0).astimezone(UTC)
     except OverflowError:
-        raise ValueError(f"{naive} is too near to the end of the calendar.") from None
+        raise Refusal(_TOO_LATE, moment=naive) from None
+
+
+def oddity(naive: datetime, zone: str) -> Literal["gap", "fold"] | None:
+    """Whether clocks of `zone` skip a local time, or show it twice.
+
+    Raises:
+        ValueError: as `local_moment`.
+    """
+    shown = local_moment(naive, zone).astimezone(zone_info(zone))
+    if shown.replace(tzinfo=None) != naive:
+        return "gap"
+    return None if shown.replace(fold=1).utcoffset() == shown.utcoffset() else "fold"
 
 
 def to_utc(moment: object) -> datetime:
@@ -107,11 +124,12 @@ def to_utc(moment: object) -> datetime:
         ValueError: it isn't aware, or lies outside of the calendar.
     """
     if not isinstance(moment, datetime) or moment.utcoffset() is None:
-        raise ValueError(f"{str(moment)[:60]!a} is no moment: it needs a zone.")
+        text = _("%(moment)s is no moment: it needs a zone.")
+        raise Refusal(text, moment=ascii(str(moment)[:60]))
     try:
         return moment.astimezone(UTC).replace(tzinfo=None)
     except OverflowError:
-        raise ValueError(f"{moment} is too near to the end of the calendar.") from None
+        raise Refusal(_TOO_LATE, moment=moment) from None
 
 
 def stretches(zone: ZoneInfo, start: datetime, end: datetime) -> Iterator[Stretch]:

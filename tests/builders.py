@@ -101,6 +101,16 @@ def an_ended(**over: Any) -> Execution:
     return Execution.objects.create(**{**values, **moments, **over})
 
 
+def write_log(execution: Execution, text: str = "some output\n") -> Execution:
+    """A log file for an Execution of the record, and the end of it in its row."""
+    path = conf.current().log_path(execution.pk)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    execution.log_path, execution.log_tail = str(path), text
+    execution.save(update_fields=["log_path", "log_tail"])
+    return execution
+
+
 def a_monitor(path: object, **over: Any) -> DirMonitor:
     """A saved DirMonitor of this directory, which settles quickly."""
     values = {"name": f"Monitor {next(_numbers)}", "path": str(path), "settle": 0.2}

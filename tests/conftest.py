@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from tests.crashes import disk
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Name the marker of what `make test` runs again on each database server."""
+    """Name the marker of what `make test` runs again; have the programs of tests hear Ctrl-C."""
     config.addinivalue_line("markers", "database: a rule that each kind of database has to hold")
+    # A shell without job control has what it starts in the background ignore Ctrl-C, children too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ class Console:
         return answer
 
     def create_job(self, name: str, argv: list[str], **fields: Any) -> None:
-        """Save a Job; its limits are seconds."""
+        """Save a Job; its limits and delays are seconds."""
         self._call("create_job", name=name, argv=argv, **fields)
 
     def stop(self, execution: int) -> None:

@@ -21,6 +21,7 @@ import pymysql
 import pytest
 import redis
 
+from tests import shares
 from tests.addresses import MARIADB_URL, POSTGRES_URL, REDIS_URL, mariadb_login
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -75,6 +76,7 @@ _PROBES: dict[str, Callable[[], object]] = {
     "chromium": find_browser,
     "cc": find_compiler,
     "systemd": find_systemd_analyze,
+    "fuse": shares.try_to_mount,
 }
 NAMES = tuple(_PROBES)
 

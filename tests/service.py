@@ -33,9 +33,13 @@ _NOT_INHERITED = {
     "JOBQUEUE_HOST",
     "JOBQUEUE_LOG_COUNT",
     "JOBQUEUE_LOG_SIZE",
+    "LOG_FORMAT",
+    "MAIL_FROM",
+    "MANAGERS",
     "Q_CLUSTER_NAME",
     "REDIS_URL",
     "SECRET_KEY",
+    "SITE_URL",
     "TIME_ZONE",
 }
 #: Inherited by every process of one service, so that an orphan is still known as ours.
@@ -225,8 +229,8 @@ class Service:
             # Again until none is left: a sentinel may replace a worker meanwhile.
             while left := [process.pid for process in self.processes()]:
                 _kill(left)
-        if self._main is not None:
-            self._main.poll()
+        if self._main is not None and (not pids or self._main.pid in pids):
+            self._main.wait()
 
     def processes(self) -> list[Process]:
         """Its living processes and their descendants: cluster, helpers, jobs; orphans as well."""

@@ -16,7 +16,19 @@ if "JOBQUEUE_TEST_ROOT" not in os.environ:
 
 _worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
 _data_dir = Path(os.environ["JOBQUEUE_TEST_ROOT"]) / _worker
-for _name in ("ALLOWED_HOSTS", "DEBUG", "EMAIL_URL", "HTTPS", "REDIS_URL", "TIME_ZONE"):
+for _name in (
+    *(
+        "ALLOWED_HOSTS",
+        "DEBUG",
+        "EMAIL_URL",
+        "HTTPS",
+        "LANGUAGE_CODE",
+        "MAIL_FROM",
+        "MANAGERS",
+        "REDIS_URL",
+    ),
+    *("SITE_URL", "TIME_ZONE"),
+):
     os.environ.pop(_name, None)
 os.environ |= {
     "DATA_DIR": str(_data_dir),

@@ -15,10 +15,11 @@ _numbers = itertools.count(1)
 
 
 def a_user(*permissions: str, **over: Any) -> Any:
-    """A staff user with these permissions of the app."""
+    """A staff user with these permissions of our apps."""
     values = {"username": f"user-{next(_numbers)}", "is_staff": True, **over}
     user = get_user_model().objects.create_user(**values)
-    found = Permission.objects.filter(codename__in=permissions, content_type__app_label="jobqueue")
+    ours = Permission.objects.filter(content_type__app_label__in=("jobqueue", "dirmonitor"))
+    found = ours.filter(codename__in=permissions)
     assert len(found) == len(permissions), f"one of {permissions} isn't there"
     user.user_permissions.set(found)
     return user

@@ -1,4 +1,4 @@
-"""A login, Jobs and Schedules to look at, put into an empty database once."""
+"""A login, Jobs, Schedules and a monitor to look at, put into an empty database once."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 
 from botsproject.demo import samples
+from dirmonitor.models import DirMonitor
 from jobqueue.api import Job, Schedule, enqueue
 
 USERNAME = "demo"
@@ -73,3 +74,13 @@ def create_jobs() -> bool:
     for name, priority in FIRST_RUNS:
         enqueue(Job.objects.get(name=name), priority=priority, requested_by=USERNAME)
     return True
+
+
+def create_monitor(inbox: Path) -> None:
+    """A directory, and a monitor that has a Job tell what lies there when a file has arrived."""
+    inbox.mkdir(exist_ok=True)
+    argv = [sys.executable, samples.__file__, "files", str(inbox)]
+    job = Job.objects.create(
+        name="What lies in the inbox", argv=argv, description=f"Put a file into {inbox}."
+    )
+    DirMonitor.objects.create(name="Inbox", path=str(inbox), job=job)

@@ -46,6 +46,13 @@ def flood() -> int:
     return 0
 
 
+def files(directory: str) -> int:
+    """Say what lies in a directory."""
+    for entry in sorted(os.scandir(directory), key=lambda entry: entry.name):
+        print(f"{entry.stat().st_size:>9} bytes  {os.fsencode(entry.name)!r}")
+    return 0
+
+
 def note(name: str, status: str, journal: str, gate: str = "") -> int:
     """Write to a journal when it starts and ends; wait for the file ``gate`` to appear."""
     _write(journal, f"{name} started")
@@ -67,6 +74,7 @@ SAMPLES: dict[str, Callable[..., int]] = {
     "fail": fail,
     "edi": edi,
     "flood": flood,
+    "files": files,
     "note": note,
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django.apps import apps
@@ -16,21 +17,32 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
-from .. import api
+from .. import api, desk, recipients
+from ..alarms import judging, outbox, sending
+from ..alarms.channels import NotSent
 from ..commandline import printable
-from ..models import Cluster, Execution, Job, Queue, Schedule, Source
+from ..forecast import SOON
+from ..languages import in_english, translated
+from ..models import Alarm, Cluster, Execution, Job, Message, Queue, Schedule, Source
 from ..models.execution import DEFAULT_PRIORITY, FIRST, LAST
 from ..queue import DETAILS_OF_A_RUN
+from ..recipients import Audience
 from ..requests import priority_number
-from . import display, links
+from . import alarm_record, display, links
 
 #: So many are changed in one transaction, and the queue goes on between two.
 STEP = 100
 _PRIORITIES = [str(number) for number in range(FIRST, LAST + 1)]
 #: So many are named in one message.
 NAMED = 10
+NO_CLUSTER = gettext_lazy(
+    "No cluster runs: nothing will start. Start one with “manage.py qcluster”."
+)
+
+_NOT_WAITING = gettext_lazy("Nothing was changed where it doesn't wait any more: {executions}.")
+_NOT_RUNNING = gettext_lazy("Nothing was changed where it doesn't run any more: {executions}.")
 
 
 def may(user: Any, permission: str, instance: Model | None = None) -> bool:
@@ -51,53 +63,107 @@ def may_run(user: Any, job: Job | None = None) -> bool:
 def run(request: HttpRequest, job: Job) -> None:
     """Queue a Job at priority 5."""
     if execution := _enqueue(request, job, job.name):
-        _note(request, [job], _("Run: execution %d.") % execution.pk)
+        _note(request, [job], f"Run: execution {execution.pk}.")
 
 
-def run_again(request: HttpRequest, executions: Iterable[Execution]) -> None:
-    """Queue the same requests at priority 5: the Job as it is now, or the bare command."""
-    for execution in executions:
-        if execution.is_open:
-            text = _("{execution} has not ended: it isn't run again.")
-            link = links.to_execution(request, execution.pk)
-            _tell(request, messages.WARNING, text, execution=link)
-        else:
-            _run_again(request, execution)
-
-
-def _run_again(request: HttpRequest, execution: Execution) -> None:
-    if execution.job_name and execution.job is None:
+def run_again(request: HttpRequest, execution: Execution) -> None:
+    """Queue the same request at priority 5: the Job as it is now, or the bare command."""
+    link = links.to_execution(request, execution.pk)
+    if execution.is_open:
+        text = _("{execution} has not ended: it isn't run again.")
+        _tell(request, messages.WARNING, text, execution=link)
+    elif _has_lost_its_job(execution):
         text = _("The Job of {execution} was deleted: it isn't run again.")
-        _tell(request, messages.WARNING, text, execution=links.to_execution(request, execution.pk))
-        return
-    asked = {k: v for k, v in execution.details.items() if k not in DETAILS_OF_A_RUN}
+        _tell(request, messages.WARNING, text, execution=link)
+    else:
+        what, wanted = _same(execution)
+        if again := _enqueue(request, what, execution.label, **wanted):
+            _note_again(request, execution, again)
+
+
+def run_all_again(request: HttpRequest, executions: Iterable[Execution]) -> None:
+    """Queue the same requests as :func:`run_again`, and tell of all in one message."""
+    done: list[tuple[int, str]] = []
+    left: list[tuple[int, str]] = []
+    for execution in executions:
+        again, why_not = _queued_again(request, execution)
+        if again is None:
+            left.append((execution.pk, why_not))
+        else:
+            done.append((again.pk, ""))
+            _note_again(request, execution, again)
+    if done:
+        text = ngettext(
+            "{count} request is queued: {executions}.",
+            "{count} requests are queued: {executions}.",
+            len(done),
+        )
+        listed = _listed(request, done)
+        _tell(request, messages.SUCCESS, text, count=len(done), executions=listed)
+    if left:
+        text = _("Not run again: {executions}.")
+        _tell(request, messages.WARNING, text, executions=_listed(request, left))
+    if text := no_cluster():
+        _tell(request, messages.WARNING, text)
+
+
+def _queued_again(request: HttpRequest, execution: Execution) -> tuple[Execution | None, str]:
+    """The new request, or None and why there is none."""
+    if execution.is_open:
+        return None, _("has not ended")
+    if _has_lost_its_job(execution):
+        return None, _("its Job was deleted")
+    what, wanted = _same(execution)
+    try:
+        answer = _asked(request, what, **wanted)
+    except (api.NotQueued, DatabaseError) as error:
+        return None, printable(translated(error))
+    if answer.outcome == api.DUPLICATE:
+        return None, _("the same waits already")
+    return answer.execution, ""
+
+
+def _has_lost_its_job(execution: Execution) -> bool:
+    return bool(execution.job_name) and execution.job is None
+
+
+def _same(execution: Execution) -> tuple[Job | list[str], dict[str, Any]]:
+    """What asks for the same again."""
+    left_out = {*DETAILS_OF_A_RUN, "joined"}  # nobody has joined this request
+    asked = {k: v for k, v in execution.details.items() if k not in left_out}
     wanted: dict[str, Any] = {
         "queue": execution.queue,
         "trigger": execution.trigger_at,
         "details": {**asked, "again_of": execution.pk},
     }
-    if execution.job is None:
-        wanted |= {
-            "environment": execution.environment,
-            "env": execution.env,
-            "working_directory": execution.working_directory,
-        }
-    again = _enqueue(request, execution.job or execution.argv, execution.label, **wanted)
-    if again:
-        _note(request, [execution], _("Run again: execution %d.") % again.pk)
+    if execution.job is not None:
+        return execution.job, wanted
+    wanted |= {
+        "environment": execution.environment,
+        "env": execution.env,
+        "working_directory": execution.working_directory,
+    }
+    return execution.argv, wanted
+
+
+def _note_again(request: HttpRequest, execution: Execution, again: Execution) -> None:
+    _note(request, [execution], f"Run again: execution {again.pk}.")
+
+
+def _asked(request: HttpRequest, what: Job | Sequence[str], **wanted: Any) -> api.Enqueued:
+    wanted = {"priority": DEFAULT_PRIORITY, **wanted}
+    return api.enqueue(what, **wanted, source=Source.ADMIN, requested_by=_who(request))
 
 
 def _enqueue(
     request: HttpRequest, what: Job | Sequence[str], label: str, **wanted: Any
 ) -> Execution | None:
-    wanted = {"priority": DEFAULT_PRIORITY, **wanted}
-    wanted |= {"source": Source.ADMIN, "requested_by": _who(request)}
     shown = _shown(label)
     try:
-        answer = api.enqueue(what, **wanted)
+        answer = _asked(request, what, **wanted)
     except (api.NotQueued, DatabaseError) as error:
         text = _("“{name}” wasn't queued: {why}")
-        _tell(request, messages.ERROR, text, name=shown, why=printable(str(error)))
+        _tell(request, messages.ERROR, text, name=shown, why=printable(translated(error)))
         return None
     level, text = _told_as(answer)
     link = links.to_execution(request, answer.execution.pk)
@@ -109,9 +175,7 @@ def _enqueue(
 
 def no_cluster() -> str:
     """What is to be said when no cluster is alive; else ""."""
-    if Cluster.objects.living():
-        return ""
-    return _("No cluster runs: nothing will start. Start one with “manage.py qcluster”.")
+    return "" if Cluster.objects.living() else str(NO_CLUSTER)
 
 
 def _told_as(answer: api.Enqueued) -> tuple[int, str]:
@@ -130,7 +194,21 @@ def _place(execution: Execution) -> str:
     values = {"place": place, "queue": execution.queue}
     if Queue.objects.filter(name=execution.queue).paused(timezone.now()).exists():
         return _("place %(place)d in the queue %(queue)s, which is paused") % values
-    return _("place %(place)d in the queue %(queue)s") % values
+    shown = _("place %(place)d in the queue %(queue)s") % values
+    return ", ".join(filter(None, [shown, _start(execution)]))
+
+
+def _start(execution: Execution) -> str:
+    """When it will start, if that is known and not now."""
+    now = timezone.now()
+    try:
+        found = desk.places(now).get(execution.pk)
+    except DatabaseError:
+        return ""  # it is queued: nothing that only informs may look like a failure
+    if found is None or found.starts_at is None or found.starts_at - now < SOON:
+        return ""
+    text = _("starts after %s") if found.is_earliest else _("starts about %s")
+    return text % formats.date_format(timezone.localtime(found.starts_at), "H:i")
 
 
 # Steering
@@ -144,7 +222,7 @@ def cancel(request: HttpRequest, executions: Iterable[Execution]) -> None:
             "{executions} was cancelled.", "{count} executions were cancelled: {executions}.", count
         )
 
-    _steer(request, executions, api.cancel, _("Cancelled."), done, _("doesn't wait any more"))
+    _steer(request, executions, api.cancel, "Cancelled.", done, str(_NOT_WAITING))
 
 
 def stop(request: HttpRequest, executions: Iterable[Execution]) -> None:
@@ -157,7 +235,7 @@ def stop(request: HttpRequest, executions: Iterable[Execution]) -> None:
             count,
         )
 
-    _steer(request, executions, api.request_stop, _("Stop."), done, _("doesn't run any more"))
+    _steer(request, executions, api.request_stop, "Stop.", done, str(_NOT_RUNNING))
 
 
 def set_priority(request: HttpRequest, execution: Execution, typed: str) -> None:
@@ -174,8 +252,36 @@ def set_priority(request: HttpRequest, execution: Execution, typed: str) -> None
     def done(_count: int) -> str:
         return _("{executions} has priority %d now.") % priority
 
-    late = _("doesn't wait any more")
-    _steer(request, [execution], change, _("Priority %d.") % priority, done, late)
+    _steer(request, [execution], change, f"Priority {priority}.", done, str(_NOT_WAITING))
+
+
+def acknowledge_runs(request: HttpRequest, executions: Iterable[Execution], note: str) -> None:
+    """Have colleagues see that somebody is on runs that went wrong."""
+
+    def change(this: Execution, by: str) -> bool:
+        return api.acknowledge(this, by, note)
+
+    def done(count: int) -> str:
+        return ngettext(
+            "{executions} is acknowledged.",
+            "{count} executions are acknowledged: {executions}.",
+            count,
+        )
+
+    logged = f"Acknowledged. {note}".strip()
+    late = _("Nothing was changed where nothing has gone wrong: {executions}.")
+    _steer(request, executions, change, logged, done, late)
+
+
+def withdraw_acknowledgement(request: HttpRequest, executions: Iterable[Execution]) -> None:
+    """Take acknowledgements back."""
+
+    def done(_count: int) -> str:
+        return _("{executions} isn't acknowledged any more.")
+
+    change, note = api.withdraw_acknowledgement, "Acknowledgement taken back."
+    late = _("Nothing was changed where nobody has acknowledged: {executions}.")
+    _steer(request, executions, change, note, done, late)
 
 
 def _steer(
@@ -204,8 +310,7 @@ def _steer(
             e.pk: e.get_state_display() for e in Execution.objects.filter(pk__in=late[:NAMED])
         }
         listed = _listed(request, [(pk, states.get(pk, _("deleted"))) for pk in late])
-        text = _("Nothing was changed where it {late}: {executions}.")
-        _tell(request, messages.WARNING, text, late=late_text, executions=listed)
+        _tell(request, messages.WARNING, late_text, executions=listed)
 
 
 def _listed(request: HttpRequest, rows: Sequence[tuple[int, str]]) -> SafeString:
@@ -225,8 +330,8 @@ def pause(
     """Let queues start nothing, until they are resumed or until a time."""
     for queue in queues:
         api.pause(queue.name, _who(request), reason, until)
-        end = formats.date_format(timezone.localtime(until), "DATETIME_FORMAT") if until else ""
-        note = _("Paused until %s.") % end if end else _("Paused.")
+        end = f" until {timezone.localtime(until):%Y-%m-%d %H:%M:%S %Z}" if until else ""
+        note = f"Paused{end}."
         _note(request, [queue], f"{note} {reason}".strip())
         _tell(request, messages.SUCCESS, _("The queue {queue} is paused."), queue=queue.name)
 
@@ -235,11 +340,102 @@ def resume(request: HttpRequest, queues: Iterable[Queue]) -> None:
     """Let queues start runs again."""
     for queue in queues:
         if api.resume(queue.name, _who(request)):
-            _note(request, [queue], _("Resumed."))
+            _note(request, [queue], "Resumed.")
             _tell(request, messages.SUCCESS, _("The queue {queue} goes on."), queue=queue.name)
         else:
             text = _("The queue {queue} wasn't paused.")
             _tell(request, messages.WARNING, text, queue=queue.name)
+
+
+# Alarms and mail
+
+
+def acknowledge(request: HttpRequest, alarm: Alarm, note: str) -> None:
+    """Have colleagues see that somebody is on it."""
+    values = {"name": _shown(str(alarm))}
+    if judging.acknowledge(alarm, _who(request), note, timezone.now()):
+        _note(request, [alarm], f"Acknowledged. {note}".strip())
+        text = _("The alarm of “{name}” is acknowledged, until all is well again.")
+        _tell(request, messages.SUCCESS, text, **values)
+    else:
+        text = _("“{name}” is well by now: there was nothing to acknowledge.")
+        _tell(request, messages.WARNING, text, **values)
+
+
+def send_now(request: HttpRequest, mails: Iterable[Message]) -> None:
+    """Have messages sent at once, also those that were given up or dropped."""
+
+    def done(count: int) -> str:
+        return ngettext("{count} message is sent now.", "{count} messages are sent now.", count)
+
+    _change_mails(request, mails, outbox.send_now, "Send now.", done)
+
+
+def drop(request: HttpRequest, mails: Iterable[Message]) -> None:
+    """Never send them."""
+
+    def done(count: int) -> str:
+        return ngettext("{count} message won't be sent.", "{count} messages won't be sent.", count)
+
+    _change_mails(request, mails, outbox.drop, "Dropped.", done)
+
+
+def _change_mails(
+    request: HttpRequest,
+    mails: Iterable[Message],
+    change: Callable[[Message, str], bool],
+    note: str,
+    done_text: Callable[[int], str],
+) -> None:
+    rows, who = list(mails), _who(request)
+    done = [row for row in rows if change(row, who)]
+    _note(request, done, note)
+    if done:
+        _tell(request, messages.SUCCESS, done_text(len(done)), count=len(done))
+    if late := len(rows) - len(done):
+        text = ngettext(
+            "{count} message was sent or dropped already.",
+            "{count} messages were sent or dropped already.",
+            late,
+        )
+        _tell(request, messages.WARNING, text, count=late)
+
+
+def test_profile(request: HttpRequest, profile: str) -> None:
+    """Send a test mail to the user's own address, and tell what the server answered."""
+    name = profile or _("Django's own settings")
+    try:
+        to = recipients.address(getattr(request.user, "email", "") or "")
+    except ValueError:
+        _tell(request, messages.ERROR, _("Your account has no mail address to send a test to."))
+        return
+    _test(request, name, Audience(profile, (to,)))
+
+
+def test_channel(request: HttpRequest, word: str) -> None:
+    """Send a test by a channel of the settings, and tell what its receiver answered."""
+    _test(request, _("Channel"), recipients.of_channel(word))
+
+
+def test_ping(request: HttpRequest, job: Job) -> None:
+    """Ping for a Job in a way that changes nothing, and tell what the receiver answered."""
+    place = alarm_record.ping_place(job)
+    _try(request, partial(sending.test_ping, job), name=_("Ping"), to=place)
+
+
+def _test(request: HttpRequest, name: str, audience: Audience) -> None:
+    _try(request, partial(sending.test, audience), name=name, to=audience.addresses[0])
+
+
+def _try(request: HttpRequest, test: Callable[[], str], **values: str) -> None:
+    try:
+        answer = printable(test())
+    except NotSent as error:
+        text = _("{name}: not sent to {to}. {why}")
+        _tell(request, messages.ERROR, text, why=printable(str(error)), **values)
+    else:
+        text = _("{name}: sent to {to}. {answer}")
+        _tell(request, messages.SUCCESS, text, answer=answer, **values)
 
 
 # Schedules
@@ -249,7 +445,7 @@ def run_schedule(request: HttpRequest, schedule: Schedule) -> None:
     """Queue the Job of a schedule now, as the schedule does; its next fire time stays."""
     wanted = {"priority": schedule.priority, "queue": schedule.queue or None}
     if execution := _enqueue(request, schedule.job, schedule.job.name, **wanted):
-        _note(request, [schedule], _("Run now: execution %d.") % execution.pk)
+        _note(request, [schedule], f"Run now: execution {execution.pk}.")
 
 
 def enable(request: HttpRequest, schedules: Iterable[Schedule]) -> None:
@@ -260,10 +456,10 @@ def enable(request: HttpRequest, schedules: Iterable[Schedule]) -> None:
             schedule.save()
         except ValueError as error:
             text = _("“{name}” wasn't enabled: {why}")
-            why = printable(str(error))
+            why = printable(translated(error))
             _tell(request, messages.ERROR, text, name=_shown(schedule.name), why=why)
         else:
-            _note(request, [schedule], _("Enabled."))
+            _note(request, [schedule], "Enabled.")
             tell_next(request, schedule, _("“{name}” is enabled."))
 
 
@@ -272,7 +468,7 @@ def disable(request: HttpRequest, schedules: Iterable[Schedule]) -> None:
     for schedule in schedules:
         schedule.enabled = False
         schedule.save()
-        _note(request, [schedule], _("Disabled."))
+        _note(request, [schedule], "Disabled.")
         text = _("“{name}” is disabled: it doesn't fire any more.")
         _tell(request, messages.SUCCESS, text, name=_shown(schedule.name))
 
@@ -288,7 +484,7 @@ def tell_next(request: HttpRequest, schedule: Schedule, text: str = "") -> None:
         more = _("Its Job is disabled and accepts no requests.")
     else:
         level, more = messages.SUCCESS, _("Next: {moment}, {distance}.")
-        values["moment"] = display.moment(schedule.next_fire_at, display.zone_of(schedule))
+        values["moment"] = display.moment(schedule.next_fire_at, schedule.zone())
         values["distance"] = display.distance(schedule.next_fire_at - timezone.now())
     _tell(request, level, f"{text} {more}".strip(), **values)
 
@@ -303,12 +499,14 @@ def _who(request: HttpRequest) -> str:
 
 
 def _note(request: HttpRequest, objects: Sequence[Model], text: str) -> None:
+    """In the admin's log, in English: others read it."""
     if objects and apps.is_installed("django.contrib.admin"):
         from django.contrib.admin.models import CHANGE, LogEntry
 
         user: Any = request.user
         entries: Any = LogEntry.objects  # django-stubs wants a QuerySet; any sequence will do
-        entries.log_actions(user.pk, objects, CHANGE, text)
+        with in_english():  # it asks what the objects are called
+            entries.log_actions(user.pk, objects, CHANGE, printable(text))
 
 
 def _tell(request: HttpRequest, level: int, text: str, **values: object) -> None:

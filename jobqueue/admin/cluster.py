@@ -13,34 +13,22 @@ from django.utils.translation import gettext_lazy
 from ..commandline import printable
 from ..models import Cluster
 from . import actions, display
-from .pages import ObjectPages
+from .pages import NotEdited
 
 
 @admin.register(Cluster)
-class ClusterAdmin(ObjectPages[Cluster]):
+class ClusterAdmin(NotEdited[Cluster]):
     """To see clusters takes ``view_cluster`` or ``control_queue``.
 
     A cluster appears when it starts, and goes when it is stopped or another takes its place.
     """
 
-    list_display = ("shown_name", "shown_state", "shown_host", "pid", "since", "heard_of")
+    list_display = ("shown_name", "shown_state", "shown_host", "process", "since", "heard_of")
     list_display_links = None
     fieldsets = ((None, {"fields": list_display}),)
 
     class Media:
         css = {"all": ("jobqueue/admin.css",)}
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """A cluster appears by itself."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Cluster | None = None) -> bool:
-        """Nobody edits one."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Cluster | None = None) -> bool:
-        """Nobody deletes one."""
-        return False
 
     def has_view_permission(self, request: HttpRequest, obj: Cluster | None = None) -> bool:
         """Who may control queues sees them."""
@@ -68,6 +56,10 @@ class ClusterAdmin(ObjectPages[Cluster]):
     @admin.display(description=gettext_lazy("host"), ordering="host")
     def shown_host(self, cluster: Cluster) -> str:
         return printable(cluster.host)
+
+    @admin.display(description=gettext_lazy("process id"), ordering="pid")
+    def process(self, cluster: Cluster) -> str:
+        return str(cluster.pid)
 
     @admin.display(description=gettext_lazy("since"), ordering="started_at")
     def since(self, cluster: Cluster) -> str:

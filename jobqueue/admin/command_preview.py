@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from django.utils.translation import gettext as _
 
 from .. import commandline, environments
+from ..languages import translated
 
 _FOR_A_SHELL = {"|", "||", "&", "&&", ";", "<", ">", ">>", "2>", "2>&1", "&>"}
 
@@ -28,7 +29,7 @@ def of_line(line: str, environment: str) -> Preview:
     try:
         argv = commandline.split(line)
     except ValueError as error:
-        return Preview(error=str(error))
+        return Preview(error=translated(error))
     return of_argv(argv, environment) if argv else Preview()
 
 
@@ -39,7 +40,7 @@ def of_argv(argv: Sequence[str], environment: str) -> Preview:
         command = commandline.validate(argv)
         resolved = environments.resolve(environment, command, {}, "").argv
     except ValueError as error:
-        found.error = commandline.printable(str(error))
+        found.error = commandline.printable(translated(error))
     else:
         before = resolved[: len(resolved) - len(command)]
         found.prefix = [commandline.printable(word) for word in before]

@@ -1,7 +1,8 @@
-"""What the page that asks before a deletion says of histories: how much, not each row."""
+"""Pages that ask before something is deleted: what goes with it, by name."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
@@ -13,7 +14,7 @@ from django.utils.html import format_html
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
-from ..models import Fire, Schedule
+from ..related import CountsParts
 from . import links
 
 if TYPE_CHECKING:
@@ -21,19 +22,18 @@ if TYPE_CHECKING:
 else:
     _Base = object
 
-
-class _Related(NestedObjects):
-    """All that goes with some objects, but for the fire times of schedules."""
-
-    def related_objects(self, related_model: Any, related_fields: Any, objs: Any) -> Any:
-        found = super().related_objects(related_model, related_fields, objs)
-        return found.none() if related_model is Fire else found
+#: So many of what a user may not delete are named.
+NAMED = 10
 
 
-class WithoutHistory(_Base):
-    """A ModelAdmin whose objects take fire times with them, of which there may be many.
+class _Related(CountsParts, NestedObjects):
+    """All that goes with some objects, as a tree."""
 
-    Who may delete a schedule may delete its history, which nobody may delete on its own.
+
+class NamesWhatGoes(_Base):
+    """A ModelAdmin whose objects have parts, of which there may be many: they are counted.
+
+    Who may delete a schedule may delete its fire times, which nobody may delete on their own.
     """
 
     def get_deleted_objects(
@@ -43,28 +43,35 @@ class WithoutHistory(_Base):
         related = _Related(using=router.db_for_write(self.model), origin=objs)
         related.collect(objs)
         models: dict[type[Model], Any] = dict(related.data)
-        counts = {str(model._meta.verbose_name_plural): len(models[model]) for model in models}
-        if number := Fire.objects.filter(schedule__in=models.get(Schedule, ())).count():
-            counts[str(Fire._meta.verbose_name_plural)] = number
+        counts = {**{model: len(models[model]) for model in models}, **+related.parts}
         forbidden = {
-            str(model._meta.verbose_name)
+            self._lacking(request, model, models[model])
             for model in models
-            if not self._may_delete(request, model)
+            if not self._may(request, "delete", model)
         }
         protected = [self._named(obj) for obj in related.protected]
-        return related.nested(self._named), counts, forbidden, protected
+        shown = {str(model._meta.verbose_name_plural): count for model, count in counts.items()}
+        return related.nested(self._named), shown, forbidden, protected
 
-    def _may_delete(self, request: HttpRequest, model: type[Model]) -> bool:
+    def _may(self, request: HttpRequest, what: str, model: type[Model]) -> bool:
         if not self.admin_site.is_registered(model):
             return True
-        return self.admin_site.get_model_admin(model).has_delete_permission(request)
+        model_admin = self.admin_site.get_model_admin(model)
+        return bool(getattr(model_admin, f"has_{what}_permission")(request))
+
+    def _lacking(self, request: HttpRequest, model: type[Model], objs: Collection[Model]) -> str:
+        """What a user may not delete; its names for those who may see them."""
+        kind = str(model._meta.verbose_name)
+        if not self._may(request, "view", model):
+            return kind
+        names = sorted(map(str, objs))
+        more = ["…"] if len(names) > NAMED else []
+        return _("{}: {}").format(kind, ", ".join(names[:NAMED] + more))
 
     def _named(self, obj: Model) -> str:
         """``Schedule: nightly``, with a link where there is a page."""
         opts = obj._meta
         kind = capfirst(str(opts.verbose_name))
-        url = links.in_site(
-            self.admin_site.name, f"{opts.app_label}_{opts.model_name}_change", obj.pk
-        )
-        shown = format_html('<a href="{}">{}</a>', url, obj) if url else str(obj)
+        page = f"{opts.app_label}_{opts.model_name}_change"
+        shown = links.linked(self.admin_site.name, page, obj.pk, str(obj))
         return format_html(_("{}: {}"), kind, shown)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 
 from django.utils import formats, timezone
 from django.utils.html import conditional_escape, format_html
@@ -12,7 +11,6 @@ from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
-from .. import recurrence
 from ..commandline import printable
 from ..models import Schedule, State
 
@@ -29,15 +27,6 @@ SIGNS = {
     State.CANCELLED: "⊘",
     State.LOST: "?",
 }
-
-# ECMA-48: colours and cursor movements, which only a terminal understands.
-_TERMINAL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
-_LINE_END = re.compile(r"\r\n?")
-# Control characters, and those that turn the direction of text or can't be seen.
-_HIDDEN = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
-    "\u061c\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]"
-)
 
 
 def state(value: str) -> SafeString:
@@ -62,6 +51,12 @@ def short(text: str, length: int = 60) -> SafeString:
         return format_html('<span class="jobqueue-text">{}</span>', shown)
     title = Truncator(shown).chars(1000)
     return format_html('<span class="jobqueue-text" title="{}">{}</span>', title, cut)
+
+
+def cut(text: str, length: int) -> str:
+    """One line of plain text, no longer than this."""
+    shown = printable(text)
+    return shown if len(shown) <= length else Truncator(shown).chars(length)
 
 
 def two_lines(first: str, second: str) -> SafeString | str:
@@ -96,10 +91,46 @@ def duration(value: timedelta | None) -> str:
         return EMPTY
     seconds = max(0.0, value.total_seconds())
     if seconds < 59.95:
-        return f"{seconds * 1000:.0f} ms" if seconds < 0.9995 else f"{seconds:.1f} s"
+        return f"{seconds * 1000:.0f} ms" if seconds < 0.9995 else _seconds(seconds)
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _seconds(value: float) -> str:
+    return f"{formats.number_format(round(value, 1), 1)} s"
+
+
+def bar(state: str, value: timedelta, longest: timedelta) -> SafeString:
+    """A duration as a bar in the colour of its state, measured by the longest one."""
+    width = max(1, round(60 * (value / longest))) if longest else 1
+    mark = (
+        '<svg class="jobqueue-took" width="60" height="5" aria-hidden="true">'
+        '<rect width="60" height="5"/><rect class="jobqueue-bar-{}" width="{}" height="5"/></svg>'
+    )
+    return format_html(mark, state, width)
+
+
+def clock(value: timedelta) -> str:
+    """As a stop watch shows it: ``2:05`` (minutes), ``1:02:05``."""
+    minutes, seconds = divmod(max(0, int(value.total_seconds())), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def lasting(value: timedelta) -> str:
+    """How long something takes, in one or two units: ``40 s``, ``5 min``, ``3 h 20 min``."""
+    seconds = max(0, round(value.total_seconds()))
+    if seconds < 1:
+        return _("under 1 s")
+    if seconds < 60:
+        return _("%d s") % seconds
+    minutes, hours, days = round(seconds / 60), seconds // 3600, seconds // 86400
+    if minutes < 60:
+        return _("%d min") % minutes
+    if hours < 24:
+        return _("%(h)d h %(m)d min") % {"h": minutes // 60, "m": minutes % 60}
+    return _("%(d)d d %(h)d h") % {"d": days, "h": hours % 24}
 
 
 def distance(value: timedelta) -> str:
@@ -119,14 +150,6 @@ def distance(value: timedelta) -> str:
     return _("in %d days") % days
 
 
-def zone_of(schedule: Schedule) -> tzinfo:
-    """The zone of a schedule; UTC if it names one that isn't known (any more)."""
-    try:
-        return recurrence.zone_info(schedule.timezone)
-    except ValueError:
-        return UTC
-
-
 def next_fire(schedule: Schedule) -> SafeString | str:
     """The next fire time in the schedule's zone and how far ahead it is, or why there is none."""
     if schedule.problem:
@@ -135,7 +158,7 @@ def next_fire(schedule: Schedule) -> SafeString | str:
         return signed("cancelled", "‖", _("off"))
     if schedule.next_fire_at is None:
         return signed("cancelled", "✓", _("over"))
-    shown = moment(schedule.next_fire_at, zone_of(schedule))
+    shown = moment(schedule.next_fire_at, schedule.zone())
     return two_lines(shown, distance(schedule.next_fire_at - timezone.now()))
 
 
@@ -144,9 +167,3 @@ def variables(env: Mapping[str, str], *, with_values: bool) -> SafeString | str:
     shown = [f"{name}={value}" if with_values else name for name, value in env.items()]
     lines = "\n".join(printable(line) for line in shown)
     return format_html('<pre class="jobqueue-output">{}</pre>', lines) if shown else EMPTY
-
-
-def output(text: str) -> str:
-    """Output of a job as text that can only be read."""
-    lines = _LINE_END.sub("\n", _TERMINAL.sub("", text))
-    return _HIDDEN.sub(lambda found: found[0].encode("unicode_escape").decode(), lines)

@@ -13,11 +13,15 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from .. import api
+from ..languages import translated
 from ..models import Execution, Source, State
-from ..models.execution import FIRST, LAST
-from . import actions, display, log_file
+from ..models.execution import FIRST, LAST, OPEN
+from ..output import readable
+from . import actions, live_output, log_file
+from .acknowledging import AcknowledgePages
+from .desk import DeskPages
 from .execution_record import ExecutionRecord
-from .pages import ObjectPages, Question, is_confirmed
+from .pages import NotEdited, Question, is_confirmed
 
 _STOP = Question(
     gettext_lazy("Stop?"),
@@ -33,7 +37,12 @@ _CANCEL = Question(
     gettext_lazy("Cancel these requests"),
     danger=True,
 )
-
+_ENDS = [state for state in State if state not in OPEN]
+_AGAIN = Question(
+    gettext_lazy("Run again?"),
+    gettext_lazy("This will be queued at priority 5:"),
+    gettext_lazy("Run again"),
+)
 
 _STOP_RECOVERY = replace(
     _STOP,
@@ -53,26 +62,31 @@ _CANCEL_RECOVERY = replace(
 
 
 @admin.register(Execution)
-class ExecutionAdmin(ExecutionRecord, ObjectPages[Execution]):
+class ExecutionAdmin(DeskPages, AcknowledgePages, ExecutionRecord, NotEdited[Execution]):
     """To see executions takes ``view_execution``.
 
     ``stop_execution`` is needed to stop, to cancel and to change a priority: each decides what
-    doesn't run now. ``run_job`` is needed to run something again. Nobody adds, edits or deletes
-    one here; ``manage.py queue prune`` forgets old ones with their logs.
+    doesn't run now. ``run_job`` is needed to run something again, ``acknowledge_execution`` to say
+    that somebody is on it. Nobody adds, edits or deletes one here; the service forgets old ones
+    with their logs.
     """
 
-    actions = ("cancel", "stop", "run_again")
+    actions = ("cancel", "stop", "run_again", "acknowledge")
     object_pages = {
         "cancel": ("cancel_page", "stop"),
         "stop": ("stop_page", "stop"),
         "priority": ("priority_page", "stop"),
         "again": ("again_page", "run"),
+        "acknowledge": ("acknowledge_page", "acknowledge"),
+        "withdraw": ("withdraw_page", "acknowledge"),
         "log": ("log_page", "view"),
+        "output": ("output_page", "view"),
     }
+    json_pages = ("output",)
 
     class Media:
         css = {"all": ("jobqueue/admin.css",)}
-        js = ("jobqueue/execution.js",)
+        js = ("jobqueue/live_output.js", "jobqueue/execution.js")
 
     def has_stop_permission(self, request: HttpRequest, obj: Execution | None = None) -> bool:
         """Whether the user may stop, cancel or reorder it."""
@@ -95,11 +109,13 @@ class ExecutionAdmin(ExecutionRecord, ObjectPages[Execution]):
         context |= {
             "title": _("Execution %s") % execution,
             "subtitle": None,
-            "output": display.output(execution.log_tail),
+            "output": readable(execution.log_tail),
+            "output_url": self.page_url(request, execution, "output"),
             "output_is_longer": log_file.is_longer(execution, path),
             "log_url": self.page_url(request, execution, "log") if path else "",
             "priorities": range(FIRST, LAST + 1),
             **self._buttons(request, execution),
+            **self.acknowledge_urls(request, execution),
         }
         return super().render_change_form(request, context, *args, **kwargs)
 
@@ -139,14 +155,18 @@ class ExecutionAdmin(ExecutionRecord, ObjectPages[Execution]):
             try:
                 actions.set_priority(request, execution, typed)
             except api.NotQueued as error:
-                messages.error(request, str(error))
+                messages.error(request, translated(error))
         return self.to_object(request, execution)
 
     def again_page(self, request: HttpRequest, execution: Execution) -> HttpResponse:
         """The button Run again."""
         if request.method == "POST":
-            actions.run_again(request, [execution])
+            actions.run_again(request, execution)
         return self.to_object(request, execution)
+
+    def output_page(self, request: HttpRequest, execution: Execution) -> HttpResponse:
+        """JSON: a part of the output; see :mod:`.live_output`."""
+        return live_output.answer(request, execution)
 
     def log_page(self, request: HttpRequest, execution: Execution) -> HttpResponseBase:
         """The whole log file, where this host has it."""
@@ -185,12 +205,25 @@ class ExecutionAdmin(ExecutionRecord, ObjectPages[Execution]):
         return None
 
     @admin.action(description=gettext_lazy("Run selected executions again"), permissions=("run",))
-    def run_again(self, request: HttpRequest, queryset: QuerySet[Execution]) -> None:
+    def run_again(self, request: HttpRequest, queryset: QuerySet[Execution]) -> HttpResponse | None:
         """Queue the same requests at priority 5, in the order in which they came."""
-        chosen = list(queryset.select_related("job").order_by("pk"))
+        if not is_confirmed(request):
+            return self._ask_to_run_again(request, queryset)
+        ended = self.chosen(request, queryset, state__in=_ENDS)
+        chosen = list(ended.select_related("job").order_by("pk"))
         if not all(self.has_run_permission(request, execution) for execution in chosen):
             raise PermissionDenied
-        actions.run_again(request, chosen)
+        actions.run_all_again(request, chosen)
+        return None
+
+    def _ask_to_run_again(
+        self, request: HttpRequest, queryset: QuerySet[Execution]
+    ) -> HttpResponse | None:
+        ended = queryset.filter(state__in=_ENDS)
+        if not ended.exists():
+            messages.warning(request, _("None of them has ended."))
+            return None
+        return self.ask_for_all(request, _AGAIN, ended, "run_again")
 
     def _ask_for(
         self,

@@ -13,12 +13,14 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
+from ..codes import signal_name
 from ..commandline import printable
-from ..models import Execution, Fire
-from . import actions, command_preview, display, links, notes
-from .filters import QueueFilter
+from ..models import Acknowledgement, Codes, Execution, Fire, State
+from . import acknowledging, actions, command_preview, display, links, notes, retry_words
+from .filters import QueueFilter, ReachFilter, SinceFilter
+from .history import HistoryList, NewestPaginator
 from .search import CommandSearch
 
 if TYPE_CHECKING:
@@ -42,6 +44,17 @@ FIRES = 10
 _NOTHING: tuple[object, ...] = (None, "", {})
 
 
+def _by_custom(code: int) -> str:
+    """What POSIX shells mean by a code, in words; "" for those that a program chooses itself."""
+    if code == 126:
+        return _("a program that can't be executed")
+    if code == 127:
+        return _("a program that wasn't found")
+    if 128 < code <= 128 + 64:
+        return _("an end by %s") % signal_name(code - 128)
+    return ""
+
+
 class ExecutionRecord(CommandSearch, _Base):
     """Lists, filters, search and the facts of one; nobody adds, edits or deletes any."""
 
@@ -54,14 +67,28 @@ class ExecutionRecord(CommandSearch, _Base):
         "took",
         "shown_queue",
     )
-    list_filter = ("state", QueueFilter, "source", "job")
+    list_filter = (ReachFilter, "state", SinceFilter, QueueFilter, "source", "job")
     search_fields = ("job_name", "reason")
     search_help_text = gettext_lazy("Number, Job, command or reason")
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # they count all, once for each choice
     list_per_page = 50
+    paginator = NewestPaginator
     ordering = ("-id",)
     fieldsets = (
-        (None, {"fields": ("shown_state", "shown_reason", "returned", "timeline")}),
+        (
+            None,
+            {
+                "fields": (
+                    "shown_state",
+                    "shown_reason",
+                    "on_it",
+                    "returned",
+                    "timeline",
+                    "attempts",
+                )
+            },
+        ),
         (
             gettext_lazy("Request"),
             {
@@ -75,29 +102,22 @@ class ExecutionRecord(CommandSearch, _Base):
                     "queue",
                     "priority",
                     "asked_in_words",
+                    "files",
                     "schedules",
                 )
             },
         ),
-        (gettext_lazy("Run"), {"fields": ("attempts", "limits", "process", "notes")}),
+        (pgettext_lazy("noun", "Run"), {"fields": ("limits", "process", "notes")}),
     )
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Nobody adds one by hand."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Execution | None = None) -> bool:
-        """Nobody edits one."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Execution | None = None) -> bool:
-        """Nobody deletes one."""
-        return False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Execution]:
         """Without what only the page of one shows."""
         executions = super().get_queryset(request).defer("log_tail", "env", "details")
-        return notes.with_notes(executions)
+        return notes.with_notes(executions.select_related("acknowledgement"))
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[HistoryList]:
+        """A list that knows the longest duration on its page."""
+        return HistoryList
 
     def get_fieldsets(self, request: HttpRequest, obj: Execution | None = None) -> Any:
         """What there is to say; the values of variables for those who may change the Job."""
@@ -107,6 +127,10 @@ class ExecutionRecord(CommandSearch, _Base):
         empty = {name for name, field in _OPTIONAL.items() if getattr(obj, field) in _NOTHING}
         if not any(notes.of_run(obj.details)):
             empty.add("notes")
+        if not any(notes.files(obj.details)):
+            empty.add("files")
+        if not acknowledging.in_words(obj):
+            empty.add("on_it")
         if not obj.fires.exists():
             empty.add("schedules")
         full = actions.may(request.user, "change_job", obj.job)
@@ -118,38 +142,42 @@ class ExecutionRecord(CommandSearch, _Base):
 
     def _link(self, execution: Execution | int) -> str:
         pk = execution if isinstance(execution, int) else execution.pk
-        url = links.in_site(self.admin_site.name, "jobqueue_execution_change", pk)
-        return format_html('<a href="{}">#{}</a>', url, pk)
+        return links.linked(self.admin_site.name, "jobqueue_execution_change", pk, f"#{pk}")
 
     # Columns
 
-    @admin.display(description=gettext_lazy("state"), ordering="state")
+    @admin.display(description=gettext_lazy("state"))
     def shown_state(self, execution: Execution) -> str:
         return display.state(execution.state)
 
-    @admin.display(description=gettext_lazy("Job or command"), ordering="job_name")
+    @admin.display(description=gettext_lazy("Job or command"))
     def what(self, execution: Execution) -> str:
         what = display.short(execution.label)
         reason = display.short(execution.reason, REASON)
         noted = notes.in_list(execution, self._link, told=execution.reason[:REASON])
-        noted_line = format_html_join("; ", "{}", ((note,) for note in noted))
+        said = [retry_words.in_list(execution), acknowledging.in_words(execution), *noted]
+        noted_line = format_html_join("; ", "{}", ((text,) for text in said if text))
         return display.two_lines(display.two_lines(what, reason), noted_line)
 
-    @admin.display(description=gettext_lazy("started"), ordering="started_at")
+    @admin.display(description=gettext_lazy("started"))
     def started(self, execution: Execution) -> str:
         return display.moment(execution.started_at)
 
     @admin.display(description=gettext_lazy("duration"))
-    def took(self, execution: Execution) -> str:
-        code = execution.return_code
-        took = display.duration(execution.elapsed(timezone.now()))
-        return display.two_lines(took, "" if code is None else _("code %d") % code)
+    def took(self, execution: Any) -> str:
+        code, elapsed = execution.return_code, execution.elapsed(timezone.now())
+        took = display.duration(elapsed)
+        shown = display.two_lines(took, "" if code is None else _("code %d") % code)
+        if elapsed is None:
+            return shown
+        bar = display.bar(execution.state, elapsed, execution.longest)
+        return format_html("{}{}", shown, bar)
 
-    @admin.display(description=gettext_lazy("queue"), ordering="queue")
+    @admin.display(description=pgettext_lazy("column", "queue"))
     def shown_queue(self, execution: Execution) -> str:
         return display.two_lines(execution.queue, _("priority %d") % execution.priority)
 
-    @admin.display(description=gettext_lazy("queued"), ordering="queued_at")
+    @admin.display(description=gettext_lazy("queued"))
     def asked(self, execution: Execution) -> str:
         source = execution.get_source_display()
         who = ", ".join(filter(None, [execution.requested_by, source]))
@@ -161,10 +189,21 @@ class ExecutionRecord(CommandSearch, _Base):
     def shown_reason(self, execution: Execution) -> str:
         return printable(execution.reason)
 
+    @admin.display(description=gettext_lazy("acknowledged"))
+    def on_it(self, execution: Execution) -> str:
+        return acknowledging.in_words(execution, note_length=Acknowledgement.NOTE)
+
     @admin.display(description=gettext_lazy("return code"))
     def returned(self, execution: Execution) -> str:
-        scheme = execution.get_codes_display()
-        return _("%(code)s, read as %(scheme)s") % {"code": execution.return_code, "scheme": scheme}
+        scheme, code = execution.get_codes_display(), execution.return_code
+        shown = _("%(code)s, read as %(scheme)s") % {"code": code, "scheme": scheme}
+        custom = _by_custom(code or 0) if execution.codes == Codes.EXIT_STATUS else ""
+        if not custom:
+            return shown
+        return _("%(code)s; by the custom of shells: %(custom)s") % {
+            "code": shown,
+            "custom": custom,
+        }
 
     @admin.display(description=gettext_lazy("times"))
     def timeline(self, execution: Execution) -> str:
@@ -186,10 +225,9 @@ class ExecutionRecord(CommandSearch, _Base):
     @admin.display(description=gettext_lazy("Job"))
     def shown_job(self, execution: Execution) -> str:
         name = printable(execution.job_name)
-        url = execution.job_id and links.in_site(
-            self.admin_site.name, "jobqueue_job_change", execution.job_id
-        )
-        return format_html('<a href="{}">{}</a>', url, name) if url else name
+        if execution.job_id is None:
+            return name
+        return links.linked(self.admin_site.name, "jobqueue_job_change", execution.job_id, name)
 
     @admin.display(description=gettext_lazy("command"))
     def command_line(self, execution: Execution) -> str:
@@ -223,9 +261,16 @@ class ExecutionRecord(CommandSearch, _Base):
         who = printable(execution.requested_by)
         source = execution.get_source_display()
         asked = f"{who} ({source})" if who else source
+        if joined := ", ".join(notes.joined(execution.details)):
+            asked = _("%(asked)s; joined by %(names)s") % {"asked": asked, "names": joined}
         if execution.trigger_at is None:
             return asked
         return format_html(_("{}, for {}"), asked, display.moment(execution.trigger_at))
+
+    @admin.display(description=gettext_lazy("files"))
+    def files(self, execution: Execution) -> str:
+        names = ((name,) for name in notes.files(execution.details))
+        return format_html_join(mark_safe("<br>"), "{}", names)
 
     @admin.display(description=gettext_lazy("schedule"))
     def schedules(self, execution: Execution) -> str:
@@ -235,31 +280,37 @@ class ExecutionRecord(CommandSearch, _Base):
     def _fire(self, fire: Fire) -> str:
         """Which schedule asked for it and when; how many of its times were missed before."""
         name = printable(fire.schedule.name)
-        url = links.in_site(self.admin_site.name, "jobqueue_schedule_change", fire.schedule_id)
-        link = format_html('<a href="{}">{}</a>', url, name) if url else name
-        moment = display.moment(fire.fire_at, display.zone_of(fire.schedule))
+        page = "jobqueue_schedule_change"
+        link = links.linked(self.admin_site.name, page, fire.schedule_id, name)
+        moment = display.moment(fire.fire_at, fire.schedule.zone())
         missed = ngettext("; %d time missed before", "; %d times missed before", fire.missed)
         return format_html("{}, {}{}", link, moment, missed % fire.missed if fire.missed else "")
 
     @admin.display(description=gettext_lazy("attempts"))
     def attempts(self, execution: Execution) -> str:
-        shown = [_("attempt %d") % execution.attempt]
+        shown = [retry_words.attempt(execution)]
         if execution.retry_of_id:
             shown.append(format_html(_("after {}"), self._link(execution.retry_of_id)))
         if isinstance(again_of := execution.details.get("again_of"), int):
             shown.append(format_html(_("{} run again"), self._link(again_of)))
-        retries = execution.retries.order_by("pk").values_list("pk", flat=True)[:20]
+        retries = execution.retries.exclude(state=State.CANCELLED).order_by("pk")
         told = execution.details.get("queued_again_as")
-        others = [pk for pk in retries if pk != told]
+        others = [pk for pk in retries.values_list("pk", flat=True)[:20] if pk != told]
         shown += [format_html(_("queued again as {}"), self._link(pk)) for pk in others]
         shown += notes.relations(execution.details, self._link)
-        return format_html_join("; ", "{}", ((text,) for text in shown))
+        if isinstance(told, int) and (next_one := Execution.objects.filter(pk=told).first()):
+            shown.append(retry_words.again_at(next_one))
+        return format_html_join("; ", "{}", ((text,) for text in shown if text))
 
     @admin.display(description=gettext_lazy("limits"))
     def limits(self, execution: Execution) -> str:
         shown = [
-            _("alert after %s") % execution.max_runtime if execution.max_runtime else "",
-            _("ended after %s") % execution.kill_after if execution.kill_after else "",
+            _("alert after %s") % display.duration(execution.max_runtime)
+            if execution.max_runtime
+            else "",
+            _("ended after %s") % display.duration(execution.kill_after)
+            if execution.kill_after
+            else "",
             _("never ended by one") if execution.kill_after == timedelta(0) else "",
             "" if execution.rerun_if_lost else _("not run again if lost"),
         ]

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
-from ..models import Execution, FireOutcome, Job, Queue, Schedule, State
+from ..bounded import newest_before
+from ..models import Execution, FireOutcome, Job, Message, Queue, Schedule, State
+from ..models.execution import BAD_ENDS, OPEN
 
-_BAD_ENDS = (State.WARNED, State.FAILED, State.TIMED_OUT, State.LOST)
+#: Executions that are looked through where no index leads to what is asked for.
+REACH = 5000
 
 
 class QueueFilter(admin.SimpleListFilter):
@@ -33,6 +40,101 @@ class QueueFilter(admin.SimpleListFilter):
         return queryset.filter(queue=name) if name else queryset
 
 
+class SinceFilter(admin.SimpleListFilter):
+    """Executions that were queued lately; of a long history only the end is read."""
+
+    title = pgettext_lazy("filter", "queued")
+    parameter_name = "since"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        """The spans."""
+        return [
+            ("hour", _("in the last hour")),
+            ("today", _("today")),
+            ("7days", _("in the last 7 days")),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Execution]) -> QuerySet[Execution]:
+        """Those since then."""
+        now = timezone.localtime()
+        since = {
+            "hour": now - timedelta(hours=1),
+            "today": now.replace(hour=0, minute=0, second=0, microsecond=0),
+            "7days": now - timedelta(days=7),
+        }.get(self.value() or "")
+        if since is None:
+            return queryset
+        return queryset.filter(pk__gt=newest_before(since), queued_at__gte=since)
+
+
+class ReachFilter(admin.SimpleListFilter):
+    """How far back is looked for what no index leads to; it is there only when that is asked for.
+
+    In a long history such a look takes long, and the database is busy meanwhile. What hasn't ended
+    is never left out.
+    """
+
+    title = _("looked at")
+    parameter_name = "reach"
+    #: What an index leads to, or what looks for nothing.
+    _QUICK = {"state__exact", SinceFilter.parameter_name, "job__id__exact", "p", "o", "e", "reach"}
+
+    @property
+    def is_near(self) -> bool:
+        """Whether older ones aren't looked at."""
+        return self.value() != "all"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        """All of them, as the other choice."""
+        asked = {name: value for name, value in request.GET.items() if value}
+        if asked.keys() <= self._QUICK or asked.get("state__exact") in OPEN:
+            return []
+        newest = Execution.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+        self._first = newest - REACH + 1
+        return [("all", _("all: may take long"))] if self._first > 1 else []
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        """The newest ones, or all."""
+        newest, everything = super().choices(changelist)
+        yield {**newest, "display": _("the newest %d") % REACH}
+        yield everything
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Execution]) -> QuerySet[Execution]:
+        """The newest executions, unless all are wanted."""
+        return queryset.filter(pk__gte=self._first) if self.is_near else queryset
+
+
+class ValuesFilter(admin.AllValuesFieldListFilter):
+    """The values that a field has; the empty one has a word, so that its link can be read out."""
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        """Each value, and all."""
+        for choice in super().choices(changelist):
+            yield {**choice, "display": choice["display"] or _("none")}
+
+
+class MailFilter(admin.SimpleListFilter):
+    """Messages by what has become of them."""
+
+    title = _("state")
+    parameter_name = "state"
+    _FILTERS = {
+        "unsent": (_("not sent yet"), Q(sent_at=None, dropped_by="")),
+        "given_up": (_("given up"), Q(sent_at=None, dropped_by="", due_at=None)),
+        "sent": (_("sent"), Q(sent_at__isnull=False)),
+        "dropped": (_("dropped"), ~Q(dropped_by="")),
+    }
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        """The names."""
+        return [(name, label) for name, (label, _condition) in self._FILTERS.items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Message]) -> QuerySet[Message]:
+        """Those of which it is true."""
+        chosen = self._FILTERS.get(self.value() or "")
+        return queryset.filter(chosen[1]) if chosen else queryset
+
+
 class LastOutcomeFilter(admin.SimpleListFilter):
     """Schedules by what became of their last fire time, and those that can't fire."""
 
@@ -43,7 +145,7 @@ class LastOutcomeFilter(admin.SimpleListFilter):
         "missed": (_("missed some"), Q(last_missed__gt=0)),
         "refused": (_("refused"), Q(last_outcome=FireOutcome.REFUSED)),
         "duplicate": (_("duplicate"), Q(last_outcome=FireOutcome.DUPLICATE)),
-        "failed": (_("ended badly"), Q(last_execution_state__in=_BAD_ENDS)),
+        "failed": (_("ended badly"), Q(last_execution_state__in=BAD_ENDS)),
         "good": (_("ended well"), Q(last_execution_state=State.SUCCEEDED)),
         "never": (_("never fired"), Q(last_fire_at=None)),
     }

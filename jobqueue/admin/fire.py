@@ -5,17 +5,18 @@ from __future__ import annotations
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from ..models import Fire
 from . import display, fire_words, links
-from .pages import ObjectPages
+from .pages import NotEdited
 
 
 @admin.register(Fire)
-class FireAdmin(ObjectPages[Fire]):
-    """To see them takes ``view_fire``. They go with their schedule."""
+class FireAdmin(NotEdited[Fire]):
+    """To see them takes ``view_fire``. They go with their schedule: without one of them, the same
+    time could fire again.
+    """
 
     list_display = ("at", "late", "shown_schedule", "what_became")
     list_display_links = None
@@ -31,18 +32,6 @@ class FireAdmin(ObjectPages[Fire]):
     class Media:
         css = {"all": ("jobqueue/admin.css",)}
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Nobody adds one by hand."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Fire | None = None) -> bool:
-        """Nobody edits one."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Fire | None = None) -> bool:
-        """Without it, the same time could fire again."""
-        return False
-
     def get_queryset(self, request: HttpRequest) -> QuerySet[Fire]:
         """Without what only the page of an execution shows."""
         heavy = ("execution__log_tail", "execution__env", "execution__details", "execution__argv")
@@ -50,17 +39,17 @@ class FireAdmin(ObjectPages[Fire]):
 
     @admin.display(description=_("fire time"), ordering="fire_at")
     def at(self, fire: Fire) -> str:
-        return display.moment(fire.fire_at, display.zone_of(fire.schedule))
+        return display.moment(fire.fire_at, fire.schedule.zone())
 
     @admin.display(description=_("late by"))
     def late(self, fire: Fire) -> str:
-        return display.duration(fire.recorded_at - fire.fire_at)
+        return display.duration(fire.lateness)
 
     @admin.display(description=_("schedule"), ordering="schedule__name")
     def shown_schedule(self, fire: Fire) -> str:
         name = display.short(fire.schedule.name)
-        url = links.in_site(self.admin_site.name, "jobqueue_schedule_change", fire.schedule_id)
-        return format_html('<a href="{}">{}</a>', url, name) if url else name
+        page = "jobqueue_schedule_change"
+        return links.linked(self.admin_site.name, page, fire.schedule_id, name)
 
     @admin.display(description=_("what became of it"), ordering="outcome")
     def what_became(self, fire: Fire) -> str:

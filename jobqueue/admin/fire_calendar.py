@@ -8,7 +8,7 @@ from datetime import date, datetime, time, timedelta, tzinfo
 
 from django.utils import dates, formats, timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, pgettext
 
 WEEKS = 5
 #: More fire times of one day are not counted.
@@ -60,7 +60,7 @@ class Day:
     @property
     def in_words(self) -> str:
         """The date, and its fire times as far as there is room."""
-        day = formats.date_format(self.day, "l j F Y")
+        day = formats.date_format(self.day, pgettext("date format", "l j F Y"))
         if self.is_over:
             return day
         if not self.fires:

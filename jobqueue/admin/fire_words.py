@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import ngettext
 
@@ -42,10 +42,9 @@ def _outcome(fire: Fire) -> SafeString:
     return display.signed(name, sign, fire.get_outcome_display())
 
 
-def _run(site: str, fire: Fire, state: str) -> SafeString:
-    url = links.in_site(site, "jobqueue_execution_change", fire.execution_id)
-    shown = display.state(state)
-    return format_html('<a href="{}">{}</a>', url, shown) if url else shown
+def _run(site: str, fire: Fire, state: str) -> str:
+    page = "jobqueue_execution_change"
+    return links.linked(site, page, fire.execution_id, display.state(state))
 
 
 def _missed(fire: Fire) -> str:

@@ -7,25 +7,44 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db import connections
+from django.db.models import F, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path
 from django.utils.html import format_html
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from ..commandline import printable
 from ..models import Execution, Job
-from . import actions, command_preview, display, links, planned
-from .deletion import WithoutHistory
+from . import (
+    actions,
+    alarm_record,
+    command_preview,
+    display,
+    job_check,
+    job_runs,
+    links,
+    planned,
+    retry_words,
+)
+from .deletion import NamesWhatGoes
+from .filters import ValuesFilter
 from .job_form import JobForm
-from .pages import ObjectPages
+from .pages import ObjectPages, Question, is_confirmed
 from .search import CommandSearch
+
+_RUN = Question(
+    title=_("Run?"),
+    text=_("This will be queued at priority 5:"),
+    button=_("Run"),
+)
 
 
 @admin.register(Job)
-class JobAdmin(WithoutHistory, CommandSearch, ObjectPages[Job]):
+class JobAdmin(NamesWhatGoes, CommandSearch, ObjectPages[Job]):
     """To run one takes ``view_job`` with ``run_job``, to edit one Django's ``change_job``."""
 
     form = JobForm
@@ -37,20 +56,50 @@ class JobAdmin(WithoutHistory, CommandSearch, ObjectPages[Job]):
         "enabled",
         "in_run_menu",
     )
-    list_filter = ("enabled", "in_run_menu", "queue", "environment")
+    list_filter = ("enabled", "in_run_menu", "queue", ("environment", ValuesFilter))
     search_fields = ("name", "description")
     search_help_text = _("Name, description or command")
     list_per_page = 50
     actions = ("run",)
-    object_pages = {"run": ("run_page", "run")}
-    readonly_fields = ("argv_list",)
+    object_pages = {
+        "run": ("run_page", "run"),
+        "check": ("check_page", "change"),
+        "ping": ("ping_page", "change"),
+    }
+    readonly_fields = ("argv_list", "retries_in_words", "alarm_state", "who_is_told")
     fieldsets = (
         (None, {"fields": ("name", "description", "argv", "argv_list")}),
         (_("Where"), {"fields": ("environment", "working_directory", "env", "queue")}),
-        (_("Requests"), {"fields": ("enabled", "in_run_menu")}),
+        (_("Requests"), {"fields": ("enabled", "in_run_menu", "ask_first")}),
         (
             _("Limits and results"),
             {"fields": ("codes", "max_runtime", "kill_after", "rerun_if_lost")},
+        ),
+        (
+            _("Retries"),
+            {
+                "fields": (
+                    "retries_in_words",
+                    "max_retries",
+                    "retry_on",
+                    "retry_delay",
+                    "retry_backoff",
+                    "retry_max_delay",
+                )
+            },
+        ),
+        (
+            _("Alarms and pings"),
+            {
+                "fields": (
+                    *("alarm_state", "notify", "alarm_after", "alarm_at_first_failure"),
+                    *("recipients", "who_is_told", "ping_url"),
+                )
+            },
+        ),
+        (
+            _("Record"),
+            {"fields": ("keep_runs", "keep_days", "keep_failed_days", "keep_output_days")},
         ),
     )
 
@@ -65,21 +114,16 @@ class JobAdmin(WithoutHistory, CommandSearch, ObjectPages[Job]):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
         """Jobs with their last execution."""
-        last = Execution.objects.filter(job=OuterRef("pk")).order_by("-id")
         when = Coalesce("ended_at", "started_at", "queued_at")
         jobs: QuerySet[Job] = super().get_queryset(request)
-        return jobs.annotate(
-            last_pk=Subquery(last.values("pk")[:1]),
-            last_state=Subquery(last.values("state")[:1]),
-            last_when=Subquery(last.values(when=when)[:1]),
-        )
+        return jobs.annotate(last_pk=_last("pk"), last_state=_last("state"), last_when=_last(when))
 
     def get_fieldsets(self, request: HttpRequest, obj: Job | None = None) -> Any:
-        """Without the values of variables for those who may only look."""
+        """Without values of variables, and where pings go, for those who may only look."""
         fieldsets = super().get_fieldsets(request, obj)
         if obj is None or self.has_change_permission(request, obj):
             return fieldsets
-        instead = {"argv": "command_line", "env": "env_names"}
+        instead = {"argv": "command_line", "env": "env_names", "ping_url": "ping_place"}
         return [
             (name, {**rest, "fields": [instead.get(str(f), f) for f in rest["fields"]]})
             for name, rest in fieldsets
@@ -96,6 +140,10 @@ class JobAdmin(WithoutHistory, CommandSearch, ObjectPages[Job]):
             context["executions_url"] = links.to_admin(request, "jobqueue_execution_changelist")
         if job is not None:
             context["planned"] = planned.of_job(request, job)
+            context["runs"] = job_runs.of(request, job)
+            if self.has_change_permission(request, job):
+                context["check_url"] = self.page_url(request, job, "check")
+                context["ping_url"] = job.ping_url and self.page_url(request, job, "ping")
             if request.user.has_perm("jobqueue.add_schedule"):
                 context["add_schedule_url"] = links.to_admin(request, "jobqueue_schedule_add")
         return super().render_change_form(request, context, *args, **kwargs)
@@ -106,17 +154,40 @@ class JobAdmin(WithoutHistory, CommandSearch, ObjectPages[Job]):
         return may_see and actions.may(request.user, "run_job", obj)
 
     @admin.action(description=_("Run selected Jobs"), permissions=("run",))
-    def run(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
+    def run(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse | None:
         """Queue each at priority 5."""
-        for job in queryset:
+        jobs = self.chosen(request, queryset)
+        if any(job.ask_first for job in jobs) and not is_confirmed(request):
+            return self.ask_for_all(request, _RUN, jobs, "run")
+        for job in jobs:
             if not self.has_run_permission(request, job):
                 raise PermissionDenied
             actions.run(request, job)
+        return None
 
     def run_page(self, request: HttpRequest, job: Job) -> HttpResponse:
         """The Run button, and the Run menu in the header."""
         if request.method == "POST":
+            if job.ask_first and not is_confirmed(request):
+                return self.ask(request, _RUN, [job])
             actions.run(request, job)
+        return self.to_object(request, job)
+
+    def check_page(self, request: HttpRequest, job: Job) -> HttpResponse:
+        """What stands in the way of a run, as far as that can be seen without one."""
+        context = {
+            "title": gettext("Could it run? %s") % job,
+            "job": job,
+            "job_url": self.page_url(request, job, "change"),
+            "host": job_check.host(),
+            "findings": list(job_check.findings(job)),
+        }
+        return self.rendered(request, "admin/jobqueue/job/check.html", context)
+
+    def ping_page(self, request: HttpRequest, job: Job) -> HttpResponse:
+        """The Test ping button."""
+        if request.method == "POST" and job.ping_url:
+            actions.test_ping(request, job)
         return self.to_object(request, job)
 
     def preview_page(self, request: HttpRequest) -> HttpResponse:
@@ -149,11 +220,38 @@ class JobAdmin(WithoutHistory, CommandSearch, ObjectPages[Job]):
         preview = command_preview.of_argv(job.argv or [], job.environment) if job.argv else None
         return render_to_string("admin/jobqueue/job/argv_list.html", {"preview": preview})
 
+    @admin.display(description=_("In words"))
+    def retries_in_words(self, job: Job) -> str:
+        return retry_words.of_job(job)
+
+    @admin.display(description=_("Alarm"))
+    def alarm_state(self, job: Job) -> str:
+        return alarm_record.of_job(self.admin_site.name, job)
+
+    @admin.display(description=_("Who is told"))
+    def who_is_told(self, job: Job) -> str:
+        return alarm_record.people(job)
+
+    @admin.display(description=_("pings"))
+    def ping_place(self, job: Job) -> str:
+        return alarm_record.ping_place(job)
+
     @admin.display(description=_("last run"), ordering="last_when")
     def last_run(self, job: Any) -> str:
         if job.last_pk is None:
             return display.EMPTY
-        url = links.in_site(self.admin_site.name, "jobqueue_execution_change", job.last_pk)
-        shown: str = display.state(job.last_state)
-        link = format_html('<a href="{}">{}</a>', url, shown) if url else shown
+        shown, page = display.state(job.last_state), "jobqueue_execution_change"
+        link = links.linked(self.admin_site.name, page, job.last_pk, shown)
         return display.two_lines(link, display.moment(job.last_when))
+
+
+def _last(wanted: str | Coalesce) -> Subquery:
+    """Something of the last execution of a Job, None without any; by the index (job, id).
+
+    For a Job that ran long ago PostgreSQL would rather read all that came after, by the table's
+    key, unless a range is asked for; MariaDB takes the index for what is equal only.
+    """
+    pk, is_range = OuterRef("pk"), connections[Execution.objects.db].vendor == "postgresql"
+    same = {"job__gte": pk, "job__lte": pk} if is_range else {"job": pk}
+    last = Execution.objects.filter(**same).order_by("-job_id", "-id")
+    return Subquery(last.values(found=F(wanted) if isinstance(wanted, str) else wanted)[:1])

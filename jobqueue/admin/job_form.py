@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from .. import commandline, conf
+from ..languages import translated
 from ..models import Job
 from ..models.fields import validate_argv, validate_env
 
@@ -35,7 +36,7 @@ class CommandLineField(forms.CharField):
         try:
             return commandline.split(line)
         except ValueError as error:
-            raise ValidationError(str(error), code="invalid") from None
+            raise ValidationError(translated(error), code="invalid") from None
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         """Whether it was edited; browsers turn all line ends into those of the network."""
@@ -117,8 +118,17 @@ class JobForm(_ModelForm):
         widgets = {
             "description": forms.Textarea(attrs={"rows": 2, "class": "vLargeTextField"}),
             "working_directory": forms.TextInput(attrs={"class": "vLargeTextField jobqueue-line"}),
+            "recipients": forms.Textarea(attrs={"rows": 2, "class": "vLargeTextField"}),
+            "ping_url": forms.URLInput(attrs={"class": "vLargeTextField", "spellcheck": "false"}),
         }
         help_texts = {
+            "retry_delay": gettext_lazy(
+                "Between a run that went wrong and the next attempt. Seconds, or HH:MM:SS; up to a "
+                "tenth is added by chance."
+            ),
+            "retry_max_delay": gettext_lazy(
+                "Exponential delays grow no further. Seconds, or HH:MM:SS."
+            ),
             "max_runtime": gettext_lazy(
                 "A longer run raises one alert and goes on. Seconds, or HH:MM:SS. "
                 "Empty: the site's limit; 0: none."
@@ -133,6 +143,22 @@ class JobForm(_ModelForm):
         field = self.fields["environment"]
         assert isinstance(field, forms.ChoiceField)
         field.choices = self._environments()
+        self._defaults = {
+            each.name: each.get_default()
+            for each in Job._meta.concrete_fields
+            if each.has_default() and each.name in self.fields and self.fields[each.name].required
+        }
+        for name in self._defaults:
+            self.fields[name].required = False
+
+    def clean(self) -> dict[str, Any]:
+        """What was emptied has its default again: a Job needs a name and a command, no more."""
+        super().clean()
+        for name, default in self._defaults.items():
+            is_there = self.add_prefix(name) in self.data
+            if is_there and self.cleaned_data.get(name, default) in (None, ""):
+                self.cleaned_data[name] = default
+        return self.cleaned_data
 
     def _environments(self) -> list[tuple[str, str]]:
         """The names in the settings, and the Job's own if it isn't there any more."""

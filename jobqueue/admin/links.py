@@ -30,6 +30,16 @@ def in_site(site: str | None, name: str, *args: object) -> str:
         return ""
 
 
+def linked(site: str | None, name: str, pk: object, shown: str) -> str:
+    """A text as a link to the page of an object; as it is where there's no such page."""
+    return anchor(in_site(site, name, pk), shown)
+
+
+def anchor(url: str, shown: str) -> str:
+    """A text as a link; as it is where there is no address."""
+    return format_html('<a href="{}">{}</a>', url, shown) if url else shown
+
+
 def to_execution(request: HttpRequest, pk: int) -> str:
     """``#12`` as a link for those who may look at executions."""
     user = request.user
@@ -39,10 +49,26 @@ def to_execution(request: HttpRequest, pk: int) -> str:
     return f"#{pk}"
 
 
-def back(request: HttpRequest, otherwise: str) -> HttpResponseRedirect:
-    """To the page that the form names, if it is one of this site."""
-    url = request.POST.get(NEXT, "")
+def wanted(request: HttpRequest) -> str:
+    """The page that the form or the address names to come back to; "" if it isn't of this site."""
+    url = request.POST.get(NEXT) or request.GET.get(NEXT, "")
     safe = url_has_allowed_host_and_scheme(
         url, allowed_hosts={request.get_host()}, require_https=request.is_secure()
     )
-    return HttpResponseRedirect(url if safe else otherwise)
+    return url if safe else ""
+
+
+def carried(request: HttpRequest) -> list[tuple[str, str]]:
+    """That page as a field of the next form."""
+    url = wanted(request)
+    return [(NEXT, url)] if url else []
+
+
+def back(request: HttpRequest, otherwise: str) -> HttpResponseRedirect:
+    """To the page that was named, if it is one of this site."""
+    return HttpResponseRedirect(wanted(request) or otherwise)
+
+
+def has_it(request: HttpRequest, tag: str) -> bool:
+    """Whether the browser has what this entity tag is of; a proxy that compresses weakens tags."""
+    return request.headers.get("If-None-Match", "").removeprefix("W/") == tag

@@ -8,12 +8,18 @@ from typing import Any
 from django.db.models import F, QuerySet
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from ..commandline import printable
 from ..models import Execution, State
 
 #: What a list needs of ``details``, which may be long.
 _IN_LIST = ("adopted", "recovers", "recovered_by", "queued_again_as", "not_queued_again")
+
+#: Files, and others who joined a request, that the page of one names at most.
+NAMED = 20
+#: Characters of such a name.
+_NAME = 300
 
 Link = Callable[[int], str]
 
@@ -58,6 +64,30 @@ def of_run(details: Mapping[str, Any]) -> Iterator[str]:
     yield from (text for name, text in texts.items() if name in details)
     if note := details.get("note"):
         yield printable(str(note))
+
+
+def files(details: Mapping[str, Any]) -> Iterator[str]:
+    """The first files that a request was made for, and how many more there are."""
+    names = _names(details, "files")
+    shown = names[:NAMED]
+    yield from shown
+    if shown and (more := max(_number(details.get("count")), len(names)) - len(shown)):
+        yield ngettext("and %d more", "and %d more", more) % more
+
+
+def joined(details: Mapping[str, Any]) -> Iterator[str]:
+    """Who else has asked for it while it waited."""
+    names = _names(details, "joined")
+    yield from names[:NAMED]
+    if len(names) > NAMED:
+        yield "…"
+
+
+def _names(details: Mapping[str, Any], key: str) -> list[str]:
+    """What a requester put there instead of names counts as none."""
+    found = details.get(key)
+    names = found if isinstance(found, list) else []
+    return [printable(name[:_NAME]) for name in names if isinstance(name, str) and name]
 
 
 def _number(value: object) -> int:

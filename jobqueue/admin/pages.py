@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -10,10 +10,17 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import unquote
+from django.contrib.auth import get_permission_codename
 from django.core.exceptions import PermissionDenied
 from django.db.models import Max, Model, QuerySet
 from django.forms import Form
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseRedirect,
+    JsonResponse,
+)
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.functional import Promise
@@ -51,21 +58,55 @@ else:
         pass
 
 
-class ObjectPages(_ModelAdmin[M]):
+class ObjectPermissions(_ModelAdmin[M]):
+    """A ModelAdmin that also asks backends for permissions for single objects.
+
+    Django's own asks for all objects only, and leaves those of one to the project.
+    """
+
+    def has_view_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
+        """Whether the user may look at, or edit, all of them or this one."""
+        may = super().has_view_permission(request, obj)
+        return may or self._is_granted(request, obj, "view", "change")
+
+    def has_change_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
+        """Whether the user may edit all of them or this one."""
+        may = super().has_change_permission(request, obj)
+        return may or self._is_granted(request, obj, "change")
+
+    def has_delete_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
+        """Whether the user may delete all of them or this one."""
+        may = super().has_delete_permission(request, obj)
+        return may or self._is_granted(request, obj, "delete")
+
+    def _is_granted(self, request: HttpRequest, obj: M | None, *names: str) -> bool:
+        """Whether one of these is permitted for this object."""
+        if obj is None:
+            return False
+        wanted = (get_permission_codename(name, self.opts) for name in names)
+        return any(request.user.has_perm(f"{self.opts.app_label}.{it}", obj) for it in wanted)
+
+
+class ObjectPages(ObjectPermissions[M]):
     """A ModelAdmin with pages at ``<id>/<name>/``.
 
     ``object_pages`` maps the name to the method that answers, ``method(request, object)``, and to
-    the permission that it takes, as ``has_<permission>_permission``.
+    the permission that it takes, as ``has_<permission>_permission``. Scripts ask for those in
+    ``json_pages``: where the object is gone, they get a 404 instead of another page.
     """
 
     object_pages: Mapping[str, tuple[str, str]] = {}
+    json_pages: Container[str] = ()
+
+    class Media:
+        js = ("jobqueue/submit_once.js",)
 
     def get_urls(self) -> list[URLPattern]:
         """The pages of one object, then the admin's own."""
         pages = [
             path(
                 f"<path:object_id>/{name}/",
-                self.admin_site.admin_view(self._page(*answer)),
+                self.admin_site.admin_view(self._page(*answer, name in self.json_pages)),
                 name=f"{self.opts.app_label}_{self.opts.model_name}_{name}",
             )
             for name, answer in self.object_pages.items()
@@ -73,11 +114,13 @@ class ObjectPages(_ModelAdmin[M]):
         urls: list[URLPattern] = super().get_urls()
         return pages + urls
 
-    def _page(self, method: str, permission: str) -> Callable[..., HttpResponseBase]:
+    def _page(self, method: str, permission: str, is_json: bool) -> Callable[..., HttpResponseBase]:
         answer = getattr(self, method)
 
         def page(request: HttpRequest, object_id: str) -> HttpResponseBase:
             obj = self.get_object(request, unquote(object_id))
+            if obj is None and is_json:
+                return JsonResponse({}, status=404)
             if obj is None:
                 gone: HttpResponseBase = self._get_obj_does_not_exist_redirect(  # type: ignore[attr-defined]
                     request, self.opts, object_id
@@ -111,18 +154,24 @@ class ObjectPages(_ModelAdmin[M]):
     ) -> HttpResponse:
         """A page that names what will be changed; its button posts to the same address."""
         context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
             "media": self.media + form.media if form else self.media,
             "title": question.title,
             "question": question,
             "objects": objects,
             "unnamed": unnamed,
-            "hidden": [("confirmed", "yes"), *hidden],
+            "hidden": [("confirmed", "yes"), *links.carried(request), *hidden],
+            "back_url": links.wanted(request),
             "form": form,
         }
+        return self.rendered(request, "admin/jobqueue/ask.html", context)
+
+    def rendered(
+        self, request: HttpRequest, template: str, context: Mapping[str, Any]
+    ) -> HttpResponse:
+        """A page that isn't one of the admin's own, with what all of its pages have."""
+        common = {**self.admin_site.each_context(request), "opts": self.opts, "media": self.media}
         request.current_app = self.admin_site.name
-        return TemplateResponse(request, "admin/jobqueue/ask.html", context)
+        return TemplateResponse(request, template, {**common, **context})
 
     def ask_for_all(
         self,
@@ -157,3 +206,19 @@ class ObjectPages(_ModelAdmin[M]):
 def is_confirmed(request: HttpRequest) -> bool:
     """Whether the user was asked and has agreed."""
     return request.method == "POST" and "confirmed" in request.POST
+
+
+class NotEdited(ObjectPages[M]):
+    """A ModelAdmin of objects that come and go by themselves: nobody adds, edits, deletes one."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Nobody."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
+        """Nobody."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
+        """Nobody."""
+        return False

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 
 from ..commandline import printable
 from ..models import Job, Schedule
-from . import actions, display, links
+from . import actions, display, links, schedule_words
 
 #: Schedules on a page at most.
 SHOWN = 10
@@ -49,7 +49,7 @@ def _row(request: HttpRequest, schedule: Schedule) -> Planned:
     return Planned(
         name=printable(schedule.name),
         url=links.to_admin(request, "jobqueue_schedule_change", schedule.pk),
-        words=schedule.in_words(),
+        words=schedule_words.of(schedule),
         next=display.next_fire(schedule),
         job=printable(schedule.job.name),
         priority=schedule.priority,

@@ -17,14 +17,30 @@ from django.utils.translation import gettext_lazy
 
 from ..commandline import printable
 from ..models import Execution, Queue
+from ..models.queue import LONGEST_PAUSE
 from . import actions, display, links, planned
-from .pages import ObjectPages, Question, is_confirmed
+from .pages import NotEdited, Question, is_confirmed
 
 _PAUSE = Question(
     gettext_lazy("Pause?"),
     gettext_lazy("What runs goes on; nothing else starts, and requests are accepted."),
     gettext_lazy("Pause"),
 )
+_RESUME = Question(
+    gettext_lazy("Resume?"),
+    gettext_lazy("What waits there starts, one after another."),
+    gettext_lazy("Resume"),
+)
+_DATE, _TIME = gettext_lazy("Date"), gettext_lazy("Time")
+
+
+class MomentWidget(AdminSplitDateTime):
+    """Django's, with a name for each of its two fields, which screen readers read out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for part, name in zip(self.widgets, (_DATE, _TIME), strict=True):
+            part.attrs["aria-label"] = name
 
 
 class PauseForm(forms.Form):
@@ -39,20 +55,26 @@ class PauseForm(forms.Form):
     until = forms.SplitDateTimeField(
         label=gettext_lazy("Until"),
         required=False,
-        widget=AdminSplitDateTime,
+        widget=MomentWidget,
         help_text=gettext_lazy("Then it goes on by itself. Empty: until somebody resumes it."),
     )
 
     def clean_until(self) -> Any:
-        """A pause must end in the future."""
+        """A pause must end in the future, and not in a far one."""
         until = self.cleaned_data["until"]
-        if until is not None and until <= timezone.now():
+        now = timezone.now()
+        if until is not None and until <= now:
             raise forms.ValidationError(_("This moment is over."))
+        if until is not None and until > now + LONGEST_PAUSE:
+            text = _(
+                "This is more than ten years ahead; leave it empty for a pause without an end."
+            )
+            raise forms.ValidationError(text)
         return until
 
 
 @admin.register(Queue)
-class QueueAdmin(ObjectPages[Queue]):
+class QueueAdmin(NotEdited[Queue]):
     """To see queues takes ``view_queue`` or ``control_queue``; to pause and resume the latter.
 
     A queue appears when it is first served or paused, and is never added or deleted here.
@@ -66,18 +88,6 @@ class QueueAdmin(ObjectPages[Queue]):
 
     class Media:
         css = {"all": ("jobqueue/admin.css",)}
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """A queue appears by itself."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Queue | None = None) -> bool:
-        """Pausing isn't editing."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Queue | None = None) -> bool:
-        """It may be in use at any moment."""
-        return False
 
     def has_view_permission(self, request: HttpRequest, obj: Queue | None = None) -> bool:
         """Who may control queues sees them."""
@@ -143,9 +153,12 @@ class QueueAdmin(ObjectPages[Queue]):
         return None
 
     @admin.action(description=gettext_lazy("Resume selected queues"), permissions=("control",))
-    def resume(self, request: HttpRequest, queryset: QuerySet[Queue]) -> None:
+    def resume(self, request: HttpRequest, queryset: QuerySet[Queue]) -> HttpResponse | None:
         """Let them start runs again."""
-        actions.resume(request, queryset)
+        if not is_confirmed(request):
+            return self.ask_for_all(request, _RESUME, queryset, "resume")
+        actions.resume(request, self.chosen(request, queryset))
+        return None
 
     @admin.display(description=gettext_lazy("state"))
     def shown_state(self, queue: Queue) -> str:
@@ -157,8 +170,8 @@ class QueueAdmin(ObjectPages[Queue]):
     def running(self, queue: Any) -> str:
         if queue.running_pk is None:
             return display.EMPTY
-        url = links.in_site(self.admin_site.name, "jobqueue_execution_change", queue.running_pk)
-        return format_html('<a href="{}">#{}</a>', url, queue.running_pk)
+        pk = queue.running_pk
+        return links.linked(self.admin_site.name, "jobqueue_execution_change", pk, f"#{pk}")
 
     @admin.display(description=gettext_lazy("waiting"), ordering="waiting_count")
     def waiting(self, queue: Any) -> str:

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..models import Schedule
 from . import actions, links, schedule_preview
-from .deletion import WithoutHistory
+from .deletion import NamesWhatGoes
 from .pages import ObjectPages
 from .schedule_form import ScheduleForm
 from .schedule_record import HistoryRow, ScheduleRecord
@@ -24,7 +24,7 @@ SHOWN = 20
 
 
 @admin.register(Schedule)
-class ScheduleAdmin(WithoutHistory, ScheduleRecord, ObjectPages[Schedule]):
+class ScheduleAdmin(NamesWhatGoes, ScheduleRecord, ObjectPages[Schedule]):
     """To see and edit schedules takes Django's own permissions.
 
     Who may change one lets its Job run. To run one at once takes ``view_schedule`` with

@@ -18,9 +18,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from .. import recurrence
+from ..languages import translated
 from ..models import Schedule
 from ..models.execution import DEFAULT_PRIORITY, FIRST, LAST
-from . import display
 
 if TYPE_CHECKING:
     _ModelForm = forms.ModelForm[Schedule]
@@ -100,7 +100,7 @@ class TimingForm(_ModelForm):
         if "timezone" in self.fields:
             # Django has it for what has a function as its default; here the stored one counts.
             self.fields["timezone"].show_hidden_initial = False
-        zone = display.zone_of(self.instance)
+        zone = self.instance.zone()
         for name in MOMENTS:
             if moment := getattr(self.instance, name):
                 self.initial[name] = moment.astimezone(zone).replace(tzinfo=None)
@@ -131,9 +131,9 @@ class TimingForm(_ModelForm):
             moment = recurrence.local_moment(local, zone)
         except ValueError as error:
             if zone in available_timezones():  # an unknown one is refused by the model
-                self.add_error(name, str(error))
+                self.add_error(name, translated(error))
             return local.replace(tzinfo=UTC)
-        self.notes += _odd(local, moment.astimezone(recurrence.zone_info(zone)))
+        self.notes += _odd(local, moment, zone)
         return moment
 
     def add_error(self, field: str | None, error: Any) -> None:
@@ -179,13 +179,15 @@ class ScheduleForm(TimingForm):
         }
 
 
-def _odd(local: datetime, moment: datetime) -> Iterator[str]:
+def _odd(local: datetime, moment: datetime, zone: str) -> Iterator[str]:
     """What is to be said on a local time that clocks don't show, or show twice."""
-    values = {
-        "local": formats.date_format(local, "Y-m-d H:i:s"),
-        "moment": formats.date_format(moment, "Y-m-d H:i:s T"),
+    texts = {
+        "gap": _("Clocks skip %(local)s: %(moment)s is taken."),
+        "fold": _("Clocks show %(local)s twice: the first is taken, %(moment)s."),
     }
-    if moment.replace(tzinfo=None) != local:
-        yield _("Clocks skip %(local)s: %(moment)s is taken.") % values
-    elif moment.replace(fold=1).utcoffset() != moment.utcoffset():
-        yield _("Clocks show %(local)s twice: the first is taken, %(moment)s.") % values
+    if oddity := recurrence.oddity(local, zone):
+        shown = moment.astimezone(recurrence.zone_info(zone))
+        yield texts[oddity] % {
+            "local": formats.date_format(local, "Y-m-d H:i:s"),
+            "moment": formats.date_format(shown, "Y-m-d H:i:s T"),
+        }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from itertools import islice
@@ -12,10 +13,12 @@ from django.utils import formats, timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
+from ..languages import translated
 from ..models import Kind, Schedule
-from ..recurrence import Cron, OddTime, odd_times
-from . import display, fire_calendar
+from ..recurrence import Cron, OddTime, odd_times, zone_info
+from . import display, fire_calendar, schedule_words
 from .schedule_form import TimingForm
 
 #: Fire times that are named.
@@ -53,21 +56,24 @@ class Preview:
         return SafeString(render_to_string("admin/jobqueue/schedule/times.html", context))
 
 
-def of_schedule(schedule: Schedule, now: datetime) -> Preview:
-    """The times of a schedule as it is."""
+def of_schedule(schedule: Schedule, now: datetime, browser_zone: str = "") -> Preview:
+    """The times of a schedule as it is, also in the zone of the one who looks.
+
+    That is the one that the site has activated for the user, else the browser's.
+    """
     if not _is_given(schedule):
         return Preview()
-    zone, here = display.zone_of(schedule), timezone.get_current_timezone()
+    zone, here = schedule.zone(), _here(browser_zone)
     try:
         schedule.recurrence()
         found = list(islice(schedule.fires(now), NAMED))
         calendar = fire_calendar.of(schedule.fires, zone, now) if found else None
         notes = odd_in_words(schedule, now)
     except ValueError as error:
-        return Preview(error=str(error))
+        return Preview(error=translated(error))
     differs = str(here) != schedule.timezone
     return Preview(
-        words=schedule.in_words(),
+        words=schedule_words.of(schedule),
         zone=schedule.timezone,
         here=str(here) if differs else "",
         times=[_time(moment, zone, here if differs else None, now) for moment in found],
@@ -82,7 +88,7 @@ def of_form(data: Any, now: datetime) -> dict[str, Any]:
     preview = Preview()
     if form.is_valid():
         form.instance.anchor_at = form.instance.anchor_at or now  # as saving does
-        preview = of_schedule(form.instance, now)
+        preview = of_schedule(form.instance, now, data.get("browser_zone", ""))
     preview.notes[:0] = form.notes
     # What is empty isn't wrong yet.
     typed = {name: errors for name, errors in form.errors.items() if form[name].value()}
@@ -92,11 +98,19 @@ def of_form(data: Any, now: datetime) -> dict[str, Any]:
 
 def words(schedule: Schedule) -> SafeString:
     """For a list: the times in words, the expression as the title."""
-    shown = display.short(schedule.in_words(), 80)
+    shown = display.short(schedule_words.of(schedule), 80)
     if schedule.kind != Kind.CRON:
         return shown
     expression = display.short(schedule.expression)
     return format_html('{}<div class="jobqueue-second jobqueue-line">{}</div>', shown, expression)
+
+
+def _here(browser_zone: str) -> tzinfo:
+    current = timezone.get_current_timezone()
+    if browser_zone and str(current) == str(timezone.get_default_timezone()):
+        with suppress(ValueError):
+            return zone_info(browser_zone)
+    return current
 
 
 def _is_given(schedule: Schedule) -> bool:
@@ -130,7 +144,10 @@ def _odd(odd: OddTime) -> str:
     }
     moments = {"begins": odd.begins, "ends": odd.ends, "local": odd.local}
     shown = {name: formats.time_format(moment.time(), "H:i") for name, moment in moments.items()}
-    return texts[odd.outcome] % {**shown, "day": formats.date_format(odd.local, "D j M Y")}
+    return texts[odd.outcome] % {
+        **shown,
+        "day": formats.date_format(odd.local, pgettext("date format", "D j M Y")),
+    }
 
 
 def _time(moment: datetime, zone: tzinfo, here: tzinfo | None, now: datetime) -> Time:
@@ -143,4 +160,5 @@ def _time(moment: datetime, zone: tzinfo, here: tzinfo | None, now: datetime) ->
 
 
 def _shown(local: datetime) -> str:
-    return f"{formats.date_format(local, 'D j M Y, H:i:s')} {local:%Z}"
+    form = pgettext("date format", "D j M Y, H:i:s")
+    return f"{formats.date_format(local, form)} {local:%Z}"

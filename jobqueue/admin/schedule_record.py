@@ -49,17 +49,14 @@ class ScheduleRecord(_Base):
         """Schedules with what became of their last fire time."""
         return with_last_fire(super().get_queryset(request))
 
-    def _link(self, name: str, pk: Any, shown: str) -> str:
-        url = links.in_site(self.admin_site.name, name, pk)
-        return format_html('<a href="{}">{}</a>', url, shown) if url else shown
-
     @admin.display(description=gettext_lazy("name"), ordering="name")
     def shown_name(self, schedule: Schedule) -> str:
         return display.short(schedule.name)
 
     @admin.display(description=gettext_lazy("Job"), ordering="job__name")
     def shown_job(self, schedule: Schedule) -> str:
-        link = self._link("jobqueue_job_change", schedule.job_id, display.short(schedule.job.name))
+        name, page = display.short(schedule.job.name), "jobqueue_job_change"
+        link = links.linked(self.admin_site.name, page, schedule.job_id, name)
         if schedule.job.enabled:
             return link
         return display.two_lines(link, display.signed("paused", "!", _("disabled")))
@@ -74,7 +71,7 @@ class ScheduleRecord(_Base):
 
     @admin.display(description=gettext_lazy("last"), ordering="last_fire_at")
     def last_fire(self, schedule: Any) -> str:
-        moment = display.moment(schedule.last_fire_at, display.zone_of(schedule))
+        moment = display.moment(schedule.last_fire_at, schedule.zone())
         return display.two_lines(moment, self._last_outcome(schedule))
 
     def _last_outcome(self, schedule: Any) -> str:
@@ -97,7 +94,7 @@ class ScheduleRecord(_Base):
 
     @admin.display(description=gettext_lazy("limits"))
     def limits_in_words(self, schedule: Schedule) -> str:
-        zone = display.zone_of(schedule)
+        zone = schedule.zone()
         texts = {
             "first_at": _("not before {}"),
             "last_at": _("not after {}"),
@@ -123,7 +120,7 @@ class HistoryRow:
     """A fire time for the list on a page."""
 
     def __init__(self, site: str, fire: Fire) -> None:
-        self.at = display.moment(fire.fire_at, display.zone_of(fire.schedule))
-        self.late = display.duration(fire.recorded_at - fire.fire_at)
+        self.at = display.moment(fire.fire_at, fire.schedule.zone())
+        self.late = display.duration(fire.lateness)
         state = fire.execution.state if fire.execution else None
         self.outcome = fire_words.of_fire(site, fire, state)

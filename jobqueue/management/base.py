@@ -27,6 +27,7 @@ from django.core.management.base import (
 from django.db import Error, connections, router
 
 from ..commandline import printable
+from ..languages import in_english
 from .console import Console, silence
 
 #: As a shell says it of a program that SIGPIPE or SIGINT ended.
@@ -84,9 +85,9 @@ class QueueCommand(BaseCommand):
                 connections.close_all()
 
     def execute(self, *args: Any, **options: Any) -> str | None:
-        """As any command, but what can go wrong is a CommandError of one line."""
+        """As any command, but in English, and what can go wrong is a CommandError of one line."""
         options["no_color"] |= bool(os.environ.get("NO_COLOR")) and not options["force_color"]
-        with one_line():
+        with in_english(), one_line():
             return super().execute(*args, **options)
 
     def handle(self, *args: Any, **options: Any) -> None:

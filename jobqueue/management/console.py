@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 from django.core.management.base import OutputWrapper
 from django.utils.termcolors import colorize
@@ -69,6 +69,17 @@ class Console:
             self.end_progress()
             self._stdout.write(_harmless(text) if self._stdout.isatty() else text, ending="")
             self._stdout.flush()
+
+    def file(self, text: str) -> None:
+        """Text of many lines in UTF-8, whatever the terminal or the pipe is said to take."""
+        self.end_progress()
+        buffer: BinaryIO | None = getattr(self._stdout, "buffer", None)
+        if buffer is None:
+            self._stdout.write(text, ending="")
+        else:
+            self._stdout.flush()
+            buffer.write(text.encode())
+        self._stdout.flush()
 
     def progress(self, line: str) -> None:
         """What goes on: a line that replaces itself on a terminal, elsewhere only the first."""

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from django.db import DatabaseError, connections
 from django.utils import timezone
 
-from .. import api, conf, leases, output, owners, queue, runs, worker
+from .. import api, conf, leases, output, owners, queue, runs, tallies, worker
 from ..executor import Run
 from ..models import Execution, State
 from . import situation
@@ -62,6 +62,7 @@ def _run(execution: Execution, console: Console, stop_wanted: threading.Event) -
         executor.close()
     owners.me().run_path.unlink(missing_ok=True)
     runs.announce_finished(execution)
+    tallies.store()
     queue.wake_if_ready(execution.queue)
 
 

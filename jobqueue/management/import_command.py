@@ -72,11 +72,11 @@ class ImportCommand(QueueCommand):
         zone = str(settings.TIME_ZONE) if options.zone is None else options.zone
         with one_line("--zone: "):
             recurrence.zone_info(zone)
-        data = _read(options.file)
-        with one_line(f"{_shown(options.file)}: "):
+        data = read(options.file, MOST_BYTES)
+        with one_line(f"{shown(options.file)}: "):
             contents = self.parse(data, zone, options)
         if not (contents.definitions or contents.refused):
-            refuse(f"{_shown(options.file)}: it has no line that says what to run and when.")
+            refuse(f"{shown(options.file)}: it has no line that says what to run and when.")
         if options.zone is None:
             self.console.note(f"Note: times are in {zone}, the site's, unless --zone is given.")
         return contents
@@ -107,15 +107,17 @@ class ImportCommand(QueueCommand):
             self.console.note(f"Note: this shows what would be done; --apply{skip} does it.")
 
 
-def _read(file: str) -> bytes:
+def read(file: str, most: int) -> bytes:
+    """What a file or stdin (``-``) has, so many bytes at most."""
     with nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb") as source:
-        data = source.read(MOST_BYTES + 1)
-    if len(data) > MOST_BYTES:
-        refuse(f"{_shown(file)}: it has more than {MOST_BYTES // 1024**2} MiB.")
+        data = source.read(most + 1)
+    if len(data) > most:
+        refuse(f"{shown(file)}: it has more than {most // 1024**2} MiB.")
     return data
 
 
-def _shown(file: str) -> str:
+def shown(file: str) -> str:
+    """The name of a file for people."""
     return "stdin" if file == "-" else file
 
 

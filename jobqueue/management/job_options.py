@@ -9,17 +9,28 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from .. import codes
-from ..models import Codes, Job
+from .. import codes, retrying
+from ..conf import KEEP_MOST
+from ..models import Backoff, Codes, Job, Notify
 from . import times
-from .base import one_line, refuse
+from .base import one_line, refuse, whole_number
 
 #: Options that go into a field of the same name as they are.
 _PLAIN = (
     *("description", "environment", "working_directory", "queue", "codes", "in_run_menu"),
-    *("enabled", "rerun_if_lost"),
+    "ask_first",
+    *("enabled", "rerun_if_lost", "notify", "alarm_after", "recipients"),
+    *("max_retries", "retry_backoff", "retry_on", "alarm_at_first_failure"),
+    "ping_url",
 )
 _LIMITS = ("max_runtime", "kill_after")
+_DELAYS = ("retry_delay", "retry_max_delay")
+_KEEP = {
+    "keep_runs": "keep so many of the last runs, however old",
+    "keep_days": "keep runs for so many days",
+    "keep_failed_days": "keep runs that failed in any way for so many days, if that is longer",
+    "keep_output_days": "keep their output for so many days",
+}
 _SITE_S = "default"
 
 
@@ -54,11 +65,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     limit = 'such as 90 (seconds), 15m, 1h30m or HH:MM:SS; 0: none; "default": the site\'s'
     add("--max-runtime", metavar="TIME", help=f"alert after {limit}")
     add("--kill-after", metavar="TIME", help=f"end it after {limit}")
+    for name, about in _KEEP.items():
+        add(_option(name), metavar="N", type=_to_keep, help=f'{about}; "{_SITE_S}": the site\'s')
+    _add_retries(parser)
+    add("--notify", choices=Notify.values, help="of which runs people are told by mail")
+    after = "so many runs in a row must go wrong before that"
+    add("--alarm-after", type=whole_number(1, 1000), metavar="N", help=after)
+    add("--recipients", metavar="WHO", help="addresses, groups and channels, separated by commas")
+    add("--ping-url", metavar="URL", help="told of each run as healthchecks.io has it; '': none")
     toggle: Any = argparse.BooleanOptionalAction
+    first = "whether an attempt that is tried again counts as gone wrong"
+    add("--alarm-at-first-failure", action=toggle, help=first)
+    asks = "whether a page asks before it queues it"
+    add("--ask-first", action=toggle, help=asks)
     add("--menu", action=toggle, dest="in_run_menu", help="whether it is in the Run menu")
     add("--disabled", action="store_false", dest="enabled", default=None)
     add("--enabled", action="store_true", dest="enabled", default=None)
     add("--rerun-if-lost", action=toggle, help="whether to queue it again when a run is lost")
+
+
+def _add_retries(parser: argparse.ArgumentParser) -> None:
+    number, add = whole_number(0, retrying.MOST), parser.add_argument
+    often = "try it again so often when a run goes wrong; 0: never"
+    add("--max-retries", type=number, metavar="N", help=often)
+    on = f"outcomes that are tried again, such as '{retrying.DEFAULT_ON}' or '1, 75-78'"
+    add("--retry-on", metavar="OUTCOMES", help=on)
+    add("--retry-delay", metavar="TIME", help="before the first retry, such as 90 (seconds) or 5m")
+    add("--retry-backoff", choices=Backoff.values, help="whether the delay is doubled each time")
+    add("--retry-max-delay", metavar="TIME", help="exponential delays grow no further")
 
 
 def apply(options: Namespace, job: Job) -> None:
@@ -70,9 +104,12 @@ def apply(options: Namespace, job: Job) -> None:
     for name in _PLAIN:
         if (value := getattr(options, name)) is not None:
             setattr(job, name, value)
-    for name in _LIMITS:
+    for name in (*_LIMITS, *_DELAYS):
         if (text := getattr(options, name)) is not None:
-            setattr(job, name, _limit(text, f"--{name.replace('_', '-')}: "))
+            setattr(job, name, _length(name, text))
+    for name in _KEEP:
+        if (number := getattr(options, name)) is not None:
+            setattr(job, name, None if number == _SITE_S else number)
     job.env = {**job.env, **dict(_variable(text) for text in options.env or ())}
     for name in options.unset_env or ():
         job.env.pop(name, None)
@@ -86,9 +123,18 @@ def _set_command(job: Job, argv: list[str], asked_codes: str | None) -> None:
     job.argv = argv
 
 
-def _limit(text: str, option: str) -> timedelta | None:
-    with one_line(option):
-        return None if text in ("", _SITE_S) else times.duration(text)
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _to_keep(text: str) -> int | str:
+    return _SITE_S if text in ("", _SITE_S) else whole_number(0, KEEP_MOST)(text)
+
+
+def _length(name: str, text: str) -> timedelta | None:
+    with one_line(f"{_option(name)}: "):
+        is_site_s = name in _LIMITS and text in ("", _SITE_S)
+        return None if is_site_s else times.duration(text)
 
 
 def _variable(text: str) -> tuple[str, str]:

@@ -9,11 +9,14 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from ..models import Cluster, Execution, Fire, Job, Queue, Schedule
+from ..models import Cluster, Execution, Fire, Job, Message, Queue, Schedule
 
 _JOB = (
     *("id", "name", "description", "argv", "environment", "working_directory", "env", "queue"),
-    *("enabled", "in_run_menu", "codes", "max_runtime", "kill_after", "rerun_if_lost"),
+    *("enabled", "in_run_menu", "ask_first", "codes", "max_runtime", "kill_after", "rerun_if_lost"),
+    *("keep_runs", "keep_days", "keep_failed_days", "keep_output_days"),
+    *("max_retries", "retry_on", "retry_delay", "retry_backoff", "retry_max_delay"),
+    *("notify", "alarm_after", "alarm_at_first_failure", "recipients", "ping_url"),
 )
 _SCHEDULE = (
     *("id", "name", "kind", "expression", "interval", "anchor_at", "once_at", "timezone"),
@@ -21,13 +24,26 @@ _SCHEDULE = (
     *("misfire_grace", "next_fire_at", "last_fire_at", "problem"),
 )
 _FIRE = ("fire_at", "outcome", "missed", "reason", "execution_id")
+_MESSAGE = (
+    *("id", "subject", "channel", "profile", "recipients", "created_at", "due_at", "attempts"),
+    *("sent_at", "dropped_by", "problem"),
+)
 _CLUSTER = ("name", "host", "pid", "started_at", "seen_at")
 _EXECUTION = (
     *("id", "job__name", "queue", "priority", "argv", "state", "source", "requested_by"),
     *("trigger_at", "queued_at", "not_before", "started_at", "ended_at", "return_code", "reason"),
-    *("log_path", "log_tail", "attempt", "retry_of_id", "host", "pid", "details"),
+    *("log_path", "log_tail", "attempt", "retry_of_id", "retry", "host", "pid", "details"),
+    *("acknowledgement__acknowledged_by", "acknowledgement__acknowledged_at"),
+    "acknowledgement__note",
 )
-_SHOWN_AS = {"job__name": "job", "retry_of_id": "retry_of", "execution_id": "execution"}
+_SHOWN_AS = {
+    "job__name": "job",
+    "retry_of_id": "retry_of",
+    "execution_id": "execution",
+    "acknowledgement__acknowledged_by": "acknowledged_by",
+    "acknowledgement__acknowledged_at": "acknowledged_at",
+    "acknowledgement__note": "note",
+}
 
 Row = dict[str, Any]
 
@@ -67,6 +83,11 @@ def fires(rows: QuerySet[Fire]) -> list[Row]:
 def clusters(rows: Iterable[Cluster]) -> list[Row]:
     """An object for each."""
     return [{name: getattr(cluster, name) for name in _CLUSTER} for cluster in rows]
+
+
+def messages(rows: QuerySet[Message]) -> list[Row]:
+    """An object for each, without the text."""
+    return [dict(row) for row in rows.values(*_MESSAGE)]
 
 
 def pause(row: Queue | None) -> Row | None:

@@ -18,15 +18,15 @@ from django.db import router, transaction
 from .. import codes, commandline, environments
 from ..definitions import Contents, Definition, Remark, job_key, times_key
 from ..models import Job, Kind, Schedule
+from ..models.schedule import PLAN
 
 NEW, CHANGED, UNCHANGED = "new", "changed", "unchanged"
 #: Rows in one statement; and lines between two reports of progress.
 _BATCH, _REPORT = 500, 5000
-_PLANNED = ("next_fire_at", "problem", "planned_at", "planned_from")
 _JOB_FIELDS = ("argv", "env", "environment", "working_directory", "description", "codes")
 _SCHEDULE_FIELDS = (
     *("job", "kind", "expression", "interval", "once_at", "anchor_at", "timezone", "both_days"),
-    *("enabled", *_PLANNED),
+    *("enabled", *PLAN),
 )
 
 Progress = Callable[[str, int, int], None]
@@ -113,7 +113,7 @@ def _plan(schedule: Schedule, now: datetime, planned: dict[object, Schedule]) ->
         schedule.plan(now)
         planned[key] = schedule
         return
-    for name in _PLANNED:
+    for name in PLAN:
         setattr(schedule, name, getattr(same, name))
 
 

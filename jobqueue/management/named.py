@@ -1,4 +1,4 @@
-"""Rows that people know by name, Jobs and Schedules: found, checked and stored."""
+"""Rows that people know by name, of any portable model: found, checked and stored."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 from django.core.exceptions import ValidationError
+from django.db.models import Model
 
 from ..commandline import printable
-from ..models import Job, Schedule
+from ..portable import portable_of
 from .base import refuse
 
-Named = TypeVar("Named", Job, Schedule)
+Named = TypeVar("Named", bound=Model)
 
-#: What each kind is called, and the command that lists them.
-_KINDS = {Job: ("Job", "jobs"), Schedule: ("schedule", "schedules")}
 #: So many are named one by one.
 _FEW = 10
 
@@ -26,26 +25,27 @@ def find(model: type[Named], name: str) -> Named:
     Raises:
         CommandError: there is none; it names those that are spelt alike.
     """
-    row = model.objects.filter(name=name).first()
-    if row is None or row.name != name:  # MariaDB takes a for A
-        refuse(unknown(model, name, list(model.objects.values_list("name", flat=True))))
+    key, rows = portable_of(model).key, model._default_manager.all()
+    row = rows.filter(**{key: name}).first()
+    if row is None or getattr(row, key) != name:  # MariaDB takes a for A
+        refuse(unknown(model, name, list(rows.values_list(key, flat=True))))
     return row
 
 
-def unknown(model: type[Job | Schedule], name: str, names: Sequence[str]) -> str:
-    """That there is no row of this name."""
-    kind, command = _KINDS[model]
+def unknown(model: type[Model], name: str, names: Sequence[str]) -> str:
+    """That there is no row of this name; its command is called as its section of a set-up."""
+    portable = portable_of(model)
     near = difflib.get_close_matches(name, names, n=3)
     hint = (
         f"did you mean {' or '.join(map(repr, near))}?"
         if near
-        else f"see `manage.py {command} list`."
+        else f"see `manage.py {portable.section} list`."
     )
-    return f"There is no {kind} {name!r}; {hint}"
+    return f"There is no {portable.kind} {name!r}; {hint}"
 
 
-def save(row: Job | Schedule) -> None:
-    """Check and store a row.
+def save(row: Model) -> None:
+    """Check and store a row; of one that is there, what people edit and nothing else.
 
     Raises:
         CommandError: something about it is wrong.
@@ -54,7 +54,8 @@ def save(row: Job | Schedule) -> None:
         row.full_clean()
     except ValidationError as error:
         refuse(" ".join(_problems(error)))
-    row.save()
+    is_new = row._state.adding
+    row.save(update_fields=None if is_new else list(portable_of(type(row)).fields))
 
 
 def listed(names: Iterable[str]) -> str:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
+from django.utils import timezone
+
+from .. import desk
 from ..commandline import printable
+from ..forecast import SOON, Place
 from ..models import Cluster, Execution
 from ..models.execution import ExecutionQuerySet
 from . import json_rows, situation
@@ -23,6 +28,8 @@ _COLUMNS = (
     "requested_by",
     "job_name",
     "trigger_at",
+    "retry",
+    "state",
 )
 
 
@@ -34,8 +41,9 @@ def as_rows(names: list[str], now: datetime) -> list[json_rows.Row]:
 
 def show(names: list[str], now: datetime, console: Console) -> None:
     """A paragraph for each queue, and the clusters."""
+    forecast = desk.places(now)
     for name in names:
-        _show_queue(name, now, console)
+        _show_queue(name, now, console, forecast)
     clusters = list(Cluster.objects.with_silence())
     for cluster in clusters:
         colour = "" if cluster.is_alive else "red"
@@ -55,7 +63,7 @@ def _as_row(name: str, now: datetime) -> json_rows.Row:
     }
 
 
-def _show_queue(name: str, now: datetime, console: Console) -> None:
+def _show_queue(name: str, now: datetime, console: Console, forecast: Mapping[int, Place]) -> None:
     row, running = situation.paused(name, now), situation.running(name)
     ready, delayed = situation.ready_in_order(name, now), situation.delayed_in_order(name, now)
     waiting = ready.count() + delayed.count()
@@ -70,7 +78,7 @@ def _show_queue(name: str, now: datetime, console: Console) -> None:
         listed = [*_first(ready, SHOWN)]
         listed += _first(delayed, SHOWN - len(listed))
         titles = ["ID", "PRIORITY", "QUEUED", "STARTS", "ASKED BY", "WHAT"]
-        console.table([titles, *(_cells(execution, now) for execution in listed)], indent="  ")
+        console.table([titles, *(_cells(e, now, forecast.get(e.pk)) for e in listed)], indent="  ")
         if waiting > len(listed):
             console.say(f"  … and {waiting - len(listed)} more")
     _show_lost(name, now, console)
@@ -97,16 +105,26 @@ def _first(rows: ExecutionQuerySet, count: int) -> list[Execution]:
     return list(rows.only(*_COLUMNS, "argv")[:count])
 
 
-def _cells(execution: Execution, now: datetime) -> list[str | Cell]:
-    later = execution.not_before is not None and execution.not_before > now
+def _cells(execution: Execution, now: datetime, place: Place | None) -> list[str | Cell]:
     return [
         str(execution.pk),
         str(execution.priority),
         ago(execution.queued_at, now),
-        ago(execution.not_before, now) if later else "next",
+        _starts(execution, now, place),
         asked_by(execution),
         situation.label(execution, now),
     ]
+
+
+def _starts(execution: Execution, now: datetime, place: Place | None) -> str:
+    """``about 06:14``; ``after 06:14`` where something before it takes nobody knows how long."""
+    if execution.not_before is not None and execution.not_before > now:
+        return ago(execution.not_before, now)
+    if place is None or place.starts_at is None or place.starts_at - now < SOON:
+        return "next"
+    local = timezone.localtime(place.starts_at)
+    shown = f"{local:%H:%M}" if local.date() == timezone.localdate(now) else f"{local:%a %H:%M}"
+    return f"{'after' if place.is_earliest else 'about'} {shown}"
 
 
 def asked_by(execution: Execution) -> str:

@@ -103,11 +103,11 @@ def _set_moment(schedule: Schedule, name: str, text: str, option: str) -> Iterat
 
 def _odd(text: str, at: datetime, zone: str) -> Iterator[str]:
     """What becomes of a local time that a clock change skips or repeats."""
-    local = at.astimezone(recurrence.zone_info(zone))
-    wall = local.replace(tzinfo=None)
-    if wall != datetime.fromisoformat(text.replace("/", "T")):
+    oddity = recurrence.oddity(times.naive(text), zone)
+    if oddity == "gap":
+        wall = at.astimezone(recurrence.zone_info(zone))
         yield f"{text} is skipped by a clock change in {zone}: {wall:%H:%M:%S} is meant."
-    elif local.utcoffset() != local.replace(fold=1).utcoffset():
+    elif oddity == "fold":
         yield f"{text} comes twice in {zone}: the first time is meant."
 
 

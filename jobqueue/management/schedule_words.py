@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime, tzinfo
 from itertools import islice
 
-from .. import recurrence
 from ..commandline import printable
 from ..models import Schedule
-
-
-def zone(schedule: Schedule) -> tzinfo:
-    """The zone of a schedule; UTC if there is none of its name (any more)."""
-    try:
-        return recurrence.zone_info(schedule.timezone)
-    except ValueError:
-        return UTC
 
 
 def moment(at: datetime | None, where: tzinfo) -> str:
@@ -44,7 +35,7 @@ def upcoming(schedule: Schedule) -> str:
         return f"it won't fire: {printable(schedule.problem)}"
     if schedule.next_fire_at is None:
         return "no more times"
-    return f"next {moment(schedule.next_fire_at, zone(schedule))}"
+    return f"next {moment(schedule.next_fire_at, schedule.zone())}"
 
 
 def coming(schedule: Schedule, after: datetime, count: int) -> list[datetime]:

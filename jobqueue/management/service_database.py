@@ -14,14 +14,17 @@ from .base import lacks_tables, refuse
 _NOBODY = -1
 
 
-def check() -> None:
+def check(*apps_too: str) -> None:
     """Read from each table of ours and of django-q2, and write to it; leave no connection open.
+
+    Args:
+        apps_too: labels of apps whose tables the service needs as well.
 
     Raises:
         CommandError: that fails; says of which database, why, and what to do.
     """
     try:
-        for model, alias in _tables():
+        for model, alias in _tables(*apps_too):
             try:
                 _try(model, alias)
             except Error as error:
@@ -32,11 +35,11 @@ def check() -> None:
         connections.close_all()
 
 
-def _tables() -> Iterator[tuple[type[models.Model], str]]:
+def _tables(*apps_too: str) -> Iterator[tuple[type[models.Model], str]]:
     from django_q.conf import Conf
     from django_q.models import OrmQ
 
-    for app in ("jobqueue", "django_q"):
+    for app in ("jobqueue", "django_q", *apps_too):
         for model in apps.get_app_config(app).get_models():
             if model is not OrmQ:
                 yield model, router.db_for_write(model)

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from ..commandline import printable
 from ..models import Cluster, Execution, Job, Queue, Source, State
-from ..models.execution import ExecutionQuerySet
+from ..models.execution import BAD_ENDS, ExecutionQuerySet
 from ..models.fields import DEFAULT_QUEUE
 from .console import ago, lasting
 
@@ -34,7 +34,8 @@ def paused(queue: str, now: datetime) -> Queue | None:
 
 def running(queue: str) -> Execution | None:
     """What runs in a queue."""
-    return Execution.objects.filter(queue=queue).running().defer("log_tail").first()
+    rows = Execution.objects.filter(queue=queue).running().order_by("queue")
+    return rows.defer("log_tail").first()
 
 
 def ready_in_order(queue: str, now: datetime) -> ExecutionQuerySet:
@@ -134,9 +135,30 @@ def _named(execution: Execution, now: datetime) -> str:
 
 
 def label(execution: Execution, now: datetime) -> str:
-    """The Job or the command, and the moment that it is for, if the asker named one."""
+    """The Job or the command, the moment that it is for if the asker named one, the attempt."""
     if execution.source == Source.RECOVERY:
         return f"recovery run: {printable(execution.command)}"
-    name = printable(execution.label)
-    at = execution.trigger_at
-    return name if at is None else f"{name} for {clock(at, now)}"
+    name, at = printable(execution.label), execution.trigger_at
+    if at is not None:
+        name += f" for {clock(at, now)}"
+    return ", ".join(filter(None, [name, attempt(execution, now)]))
+
+
+def on_it(execution: Execution) -> str:
+    """``ada is on it: ticket 4711``; "" if nobody is."""
+    found = getattr(execution, "acknowledgement", None)
+    if found is None:
+        return ""
+    words = f"{printable(found.acknowledged_by)} is on it"
+    return f"{words}: {printable(found.note)}" if found.note else words
+
+
+def attempt(execution: Execution, now: datetime) -> str:
+    """``attempt 2 of 4, again at 06:20:00``; "" where all is as usual."""
+    plan = execution.plan
+    if plan is None or (plan.attempt == 1 and execution.state not in BAD_ENDS):
+        return ""
+    words = f"attempt {plan.attempt} of {plan.attempts}"
+    if execution.state == State.WAITING and execution.not_before and execution.not_before > now:
+        words += f", again at {clock(execution.not_before, now)}"
+    return words

@@ -1,17 +1,14 @@
-"""``queue cancel``, ``stop``, ``priority`` and ``prune``: each execution is told of in one line."""
+"""``queue cancel``, ``stop``, ``priority`` and ``ack``: each execution is told of in one line."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime, timedelta
-
-from django.utils import timezone
 
 from .. import api
 from ..commandline import printable
 from ..models import Execution, Source, State
-from .base import login_name, refuse
+from .base import login_name
 from .console import Console
 
 #: Seconds for which `stop` waits: a job gets ten between SIGTERM and SIGKILL.
@@ -24,8 +21,6 @@ _IF_STOPPED = (
 _IF_CANCELLED = (
     "cancelled, it isn't queued again, and files may be lost when an engine is started next"
 )
-#: What `prune` keeps at most.
-MOST_DAYS = 36500
 
 
 def cancel(ids: Sequence[str], console: Console, force: bool) -> int:
@@ -58,19 +53,44 @@ def set_priority(typed_id: str, priority: int, console: Console) -> int:
     return 1
 
 
-def prune(days: int, console: Console, dry_run: bool) -> None:
-    """Delete what of the record, and of the log files, is older than so many days."""
-    before = _days_ago(days)
-    total = Execution.objects.old(before).count()
-    what = f"{total} ended execution{'' if total == 1 else 's'} older than {days} days"
-    if dry_run:
-        console.say(f"Would delete {what}, with their log files.")
-        return
-    done = 0
-    for count in api.prune(before):
-        done += count
-        console.progress(f"Deleting {what}: {done} done.")
-    console.say(f"Deleted {done} ended execution{'' if done == 1 else 's'}.")
+def acknowledge(ids: Sequence[str], note: str, console: Console) -> int:
+    """Note that somebody is on runs that went wrong; 1 if that couldn't be done with all.
+
+    Raises:
+        ValueError: the note can't be stored.
+    """
+
+    def change(execution: Execution) -> bool:
+        return api.acknowledge(execution, login_name(), note)
+
+    return _tell_each(ids, console, change, "Acknowledged", "it has not gone wrong")
+
+
+def withdraw(ids: Sequence[str], console: Console) -> int:
+    """Take acknowledgements back; 1 if that couldn't be done with all."""
+
+    def change(execution: Execution) -> bool:
+        return api.withdraw_acknowledgement(execution, login_name())
+
+    return _tell_each(ids, console, change, "Taken back", "it isn't acknowledged")
+
+
+def _tell_each(
+    ids: Sequence[str],
+    console: Console,
+    change: Callable[[Execution], bool],
+    done: str,
+    obstacle: str,
+) -> int:
+    changed = []
+    for execution in _find(ids, console):
+        what = f"execution {execution.pk} ({printable(execution.label)})"
+        if change(execution):
+            console.say(f"{done}: {what}.")
+            changed.append(True)
+        else:
+            console.note(f"Nothing was changed of {what}: {obstacle}.")
+    return _code(changed, ids)
 
 
 def _find(ids: Sequence[str], console: Console) -> Iterator[Execution]:
@@ -153,9 +173,3 @@ def _see_to_end(execution: Execution, console: Console) -> bool:
 
 def _code(done: Sequence[bool], ids: Sequence[str]) -> int:
     return 0 if sum(done) == len(ids) else 1
-
-
-def _days_ago(days: int) -> datetime:
-    if not 0 <= days <= MOST_DAYS:
-        refuse(f"JOBQUEUE['KEEP_DAYS'] takes 0 to {MOST_DAYS}, not {days}.")
-    return timezone.now() - timedelta(days=days)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, time, timedelta
 from django.utils import timezone
 
 from .. import recurrence
+from ..models.queue import LONGEST_PAUSE
 
 _UNITS = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 _CLOCK = re.compile(r"(\d+):([0-5]\d):([0-5]\d)")
@@ -50,20 +51,28 @@ def trigger(text: str) -> datetime:
 
 
 def local(text: str, zone: str) -> datetime:
-    """``YYYY-MM-DD``, with ``T``, ``/`` or a blank and ``HH:MM[:SS]`` behind it, in a zone.
+    """The moment of a :func:`naive` local time in a zone.
 
     A time that comes twice there is meant for the first time, a skipped one is the end of the gap.
 
     Raises:
-        ValueError: it is none of these, there is no such moment or no such zone.
+        ValueError: it is no local time, there is no such moment or no such zone.
+    """
+    return recurrence.local_moment(naive(text), zone)
+
+
+def naive(text: str) -> datetime:
+    """``YYYY-MM-DD``, with ``T``, ``/`` or a blank and ``HH:MM[:SS]`` behind it, in no zone.
+
+    Raises:
+        ValueError: it is none of these, or no clock shows it.
     """
     if not _LOCAL.fullmatch(text):
         raise ValueError(f"{text!r} is no local time: say 2026-01-31T14:30.")
     try:
-        naive = datetime.fromisoformat(text.replace("/", "T"))
+        return datetime.fromisoformat(text.replace("/", "T"))
     except ValueError:
         raise ValueError(f"There is no such moment as {text!r}.") from None
-    return recurrence.local_moment(naive, zone)
 
 
 def looks_like_trigger(word: str) -> bool:
@@ -75,8 +84,15 @@ def until(text: str, now: datetime) -> datetime:
     """The end of a pause: ``HH:MM`` (the next one), ``YYYY-MM-DDTHH:MM``, or after ``30m``.
 
     Raises:
-        ValueError: it is none of these, or over.
+        ValueError: it is none of these, over, or more than ten years ahead.
     """
+    moment = _end(text, now)
+    if moment > now + LONGEST_PAUSE:
+        raise ValueError(f"{text} is more than ten years ahead: leave it out for no end.")
+    return moment
+
+
+def _end(text: str, now: datetime) -> datetime:
     if found := _OF_DAY.fullmatch(text):
         hours, minutes, seconds = (int(part or 0) for part in found.groups())
         return _next(text, (hours, minutes, seconds), now)

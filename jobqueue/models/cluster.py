@@ -50,6 +50,8 @@ class Cluster(models.Model):
     owner = models.CharField(max_length=400, blank=True, editable=False)
     started_at = models.DateTimeField()
     seen_at = models.DateTimeField(db_index=True)
+    #: The same moment by the clock of its host.
+    clock_at = models.DateTimeField(null=True, editable=False)
 
     objects = PrimaryManager.from_queryset(ClusterQuerySet)()
 
@@ -60,7 +62,7 @@ class Cluster(models.Model):
         ordering = ("started_at",)
 
     def __str__(self) -> str:
-        return f"{self.name} on {self.host}"
+        return str(_("%(name)s on %(host)s") % {"name": self.name, "host": self.host})
 
     @property
     def is_here(self) -> bool:

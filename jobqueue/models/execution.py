@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
-from .. import commandline
+from .. import commandline, retrying
 from .fields import DEFAULT_QUEUE, validate_argv, validate_env, validate_queue_name
 from .indexes import GivenIndex
 from .job import Codes, Job
@@ -42,6 +42,9 @@ class State(models.TextChoices):
 
 
 OPEN = (State.WAITING, State.RUNNING)
+#: Ends of runs that went wrong by themselves, and those that somebody may ask about later.
+BAD_ENDS = (State.WARNED, State.FAILED, State.TIMED_OUT, State.LOST)
+FAILURES = (*BAD_ENDS, State.STOPPED)
 
 
 class Source(models.TextChoices):
@@ -78,10 +81,6 @@ class ExecutionQuerySet(models.QuerySet["Execution"]):
     def ready(self, now: datetime) -> ExecutionQuerySet:
         """Waiting ones that may start at this moment."""
         return self.waiting().filter(Q(not_before=None) | Q(not_before__lte=now))
-
-    def old(self, before: datetime) -> ExecutionQuerySet:
-        """The part of the record that was queued, and ended, before a time."""
-        return self.ended().filter(queued_at__lt=before, ended_at__lt=before)
 
     def in_order(self) -> ExecutionQuerySet:
         """In the order in which waiting ones are served."""
@@ -145,6 +144,8 @@ class Execution(models.Model):
         related_name="retries",
         verbose_name=_("retry of"),
     )
+    #: A :class:`jobqueue.retrying.Plan`; None: its Job asks for no retries.
+    retry = models.JSONField(_("retries"), null=True, blank=True, editable=False)
 
     started_at = models.DateTimeField(_("started"), null=True, blank=True)
     host = models.CharField(_("host"), max_length=255, blank=True)
@@ -159,6 +160,10 @@ class Execution(models.Model):
     log_path = models.CharField(_("log file"), max_length=1024, blank=True)
     log_tail = models.TextField(_("end of the output"), blank=True)
     details = models.JSONField(_("details"), default=dict, blank=True)
+
+    #: The Job whose alarm has not judged this end (or that it takes too long). None: it has, or
+    #: there's nothing to judge.
+    unjudged = models.BigIntegerField(null=True, blank=True, editable=False)
 
     slot = models.GeneratedField(
         expression=models.Case(
@@ -185,9 +190,12 @@ class Execution(models.Model):
             models.Index(
                 fields=("state", "queue", "priority", "queued_at", "id"), name="jobqueue_order"
             ),
+            # For the list of one state, newest first.
+            models.Index(fields=("state", "id"), name="jobqueue_state"),
             # Most requests are of bare commands, and hardly one is a retry.
-            GivenIndex(fields=("job",), name="jobqueue_of_job"),
+            GivenIndex(fields=("job", "id"), name="jobqueue_of_job"),
             GivenIndex(fields=("retry_of",), name="jobqueue_retries"),
+            GivenIndex(fields=("unjudged",), name="jobqueue_unjudged"),
         )
         constraints = (
             models.UniqueConstraint(name="jobqueue_execution_slot", fields=("slot",)),
@@ -198,7 +206,10 @@ class Execution(models.Model):
                 name="jobqueue_execution_state", condition=Q(state__in=State.values)
             ),
         )
-        permissions = (("stop_execution", "Can stop and cancel executions"),)
+        permissions = (
+            ("stop_execution", "Can stop and cancel executions"),
+            ("acknowledge_execution", "Can acknowledge executions"),
+        )
 
     def __str__(self) -> str:
         return f"{self.pk}: {Truncator(commandline.printable(self.label)).chars(120)}"
@@ -223,6 +234,16 @@ class Execution(models.Model):
     def label(self) -> str:
         """The Job's name, or the command when there's no Job."""
         return self.job_name or self.command
+
+    @property
+    def plan(self) -> retrying.Plan | None:
+        """The attempts of its request, and at which it is; None if there is only one."""
+        return retrying.Plan(**self.retry) if self.retry else None
+
+    @property
+    def starts_when_asked(self) -> bool:
+        """Whether it is a retry of its Job, which a request for the same lets start at once."""
+        return self.plan is not None and self.plan.attempt > 1
 
     @property
     def is_open(self) -> bool:

@@ -10,7 +10,7 @@ from django.db.models import Q
 
 
 class GivenIndex(models.Index):
-    """Of the rows in which its one field is given (not NULL): others cost nothing when added.
+    """Of the rows in which its first field is given (not NULL): others cost nothing when added.
 
     MariaDB has no such index and takes all rows. An ``Index`` with a condition would say that in
     each ``manage.py check`` there (models.W037).

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from .fields import validate_queue_name
 from .primary import PrimaryManager
+
+#: A pause with an end later than that was mistyped; near the year 9999 not each time zone can even
+#: name it. One without an end has no limit.
+LONGEST_PAUSE = timedelta(days=3653)
 
 
 class QueueQuerySet(models.QuerySet["Queue"]):

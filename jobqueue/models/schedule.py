@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
-from functools import lru_cache
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Self
 
 from django.conf import settings
@@ -15,9 +14,12 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 
 from .. import commandline, recurrence
+from ..languages import translated
 from ..recurrence import Recurrence
+from ..refusals import Refusal
 from .execution import DEFAULT_PRIORITY, FIRST, LAST, Execution
 from .fields import validate_not_negative, validate_queue_name
 from .job import Job
@@ -45,6 +47,8 @@ def default_timezone() -> str:
     return str(settings.TIME_ZONE)
 
 
+#: The code of a ValidationError: the times were good, and are over.
+OVER = "over"
 #: A longer one is none.
 LONGEST_GRACE = timedelta(days=36_600)
 #: The field that has the times.
@@ -58,21 +62,9 @@ _TIMING = {
     *("enabled", "kind", "expression", "interval", "once_at", "timezone", "both_days"),
     *("anchor_at", "first_at", "last_at"),
 }
-#: What the clock writes as well.
-_PLAN = ("next_fire_at", "planned_at", "planned_from", "problem")
-_CACHE = ("last_fire_at", *_PLAN)
-
-
-@lru_cache(maxsize=4096)
-def _cron(expression: str, zone: str, both_days: bool) -> recurrence.Cron:
-    """Read once: it costs more than to find the next time."""
-    return recurrence.Cron(expression, zone, both_days)
-
-
-def forget_zones() -> None:
-    """Read the zones' rules anew: an update of the machine may have changed them."""
-    recurrence.forget_zones()
-    _cron.cache_clear()
+#: What is worked out together with the next fire time, and what else the clock writes.
+PLAN = ("next_fire_at", "planned_at", "planned_from", "problem")
+_CACHE = ("last_fire_at", *PLAN)
 
 
 def _plain(value: Any) -> Any:
@@ -220,7 +212,7 @@ class Schedule(models.Model):
         if is_new:
             self.last_fire_at = None  # of what it was copied from
         elif not kwargs.get("force_insert"):
-            self._keep_what_the_clock_wrote(kwargs, {*_PLAN, "anchor_at"} if plans else set())
+            self._keep_what_the_clock_wrote(kwargs, {*PLAN, "anchor_at"} if plans else set())
         super().save(*args, **kwargs)
         self._loaded = {name: self.__dict__.get(name) for name in _CACHE}
 
@@ -261,28 +253,35 @@ class Schedule(models.Model):
 
     def clean(self) -> None:
         """Refuse times that can't be understood or never come, at the field that is wrong."""
-        problems: dict[str, str] = {}
+        problems: dict[str, str | ValidationError] = {}
         self._check(problems, "timezone", lambda: recurrence.zone_info(self.timezone))
         if self.misfire_grace is not None and self.misfire_grace > LONGEST_GRACE:
             problems["misfire_grace"] = str(_("This is too long; leave it empty for no limit."))
         if self.first_at and self.last_at and self.last_at < self.first_at:
             problems["last_at"] = str(_("This is before the first moment."))
-        if not problems:
+        if not FIRST <= (self.priority or 0) <= LAST:
+            problems["priority"] = str(_("The priority is a number from 1 (first) to 9 (last)."))
+        is_too_long = len(self.expression) > recurrence.EXPRESSION_LIMIT  # its field says so
+        if not problems and not (self.kind == Kind.CRON and is_too_long):
             self._check(problems, _TIMES_OF.get(self.kind, "kind"), self._refuse_never)
         if problems:
             raise ValidationError(problems)
 
     @staticmethod
-    def _check(problems: dict[str, str], field: str, check: Callable[[], object]) -> None:
+    def _check(
+        problems: dict[str, str | ValidationError], field: str, check: Callable[[], object]
+    ) -> None:
         try:
             check()
+        except ValidationError as error:
+            problems[field] = error
         except ValueError as error:
-            problems[field] = str(error)
+            problems[field] = translated(error)
 
     def _refuse_never(self) -> None:
         now = timezone.now()
         if self.next_after(now) is None and self.is_to_plan:
-            raise ValueError(_("This time is over: the schedule would never fire."))
+            raise ValidationError(_("This time is over: the schedule would never fire."), code=OVER)
 
     # Reading
 
@@ -293,17 +292,26 @@ class Schedule(models.Model):
             ValueError: they can't be understood; one line that says what is wrong.
         """
         if self.kind == Kind.CRON:
-            return _cron(self.expression, self.timezone, self.both_days)
+            return recurrence.Cron(self.expression, self.timezone, self.both_days)
         recurrence.zone_info(self.timezone)
         if self.kind not in Kind.values:
-            raise ValueError(f"There is no kind {self.kind!r:.40} of schedules.")
+            text = gettext_noop("There is no kind %(kind)s of schedules.")
+            raise Refusal(text, kind=f"{self.kind!r:.40}")
         if self.kind == Kind.INTERVAL:
             if self.interval is None:
-                raise ValueError("An interval schedule needs an interval, such as 01:30:00.")
+                text = gettext_noop("An interval schedule needs an interval, such as 01:30:00.")
+                raise Refusal(text)
             return recurrence.Interval(self.interval, self.anchor_at or timezone.now())
         if self.once_at is None:
-            raise ValueError("A schedule for once needs its moment.")
+            raise Refusal(gettext_noop("A schedule for once needs its moment."))
         return recurrence.Once(self.once_at)
+
+    def zone(self) -> tzinfo:
+        """The time zone; UTC if there is none of its name (any more)."""
+        try:
+            return recurrence.zone_info(self.timezone)
+        except ValueError:
+            return UTC
 
     def fires(self, after: datetime) -> Iterator[datetime]:
         """The fire times later than a moment, from the first moment of the schedule to its last.
@@ -327,7 +335,7 @@ class Schedule(models.Model):
         return next(self.fires(moment), None)
 
     def in_words(self) -> str:
-        """The times in words; what is wrong with them if they can't be understood."""
+        """The times in English; what is wrong with them if they can't be understood."""
         try:
             times = self.recurrence()
         except ValueError as error:
@@ -335,8 +343,7 @@ class Schedule(models.Model):
         if isinstance(times, recurrence.Interval):
             return recurrence.describe_interval(times.every)
         if isinstance(times, recurrence.Once):
-            local = times.at.astimezone(recurrence.zone_info(self.timezone))
-            return f"once at {local:%Y-%m-%d %H:%M:%S}"
+            return f"once at {times.at.astimezone(self.zone()):%Y-%m-%d %H:%M:%S}"
         return recurrence.describe(self.expression, self.both_days)
 
 
@@ -352,6 +359,9 @@ class FireOutcome(models.TextChoices):
 
 class Fire(models.Model):
     """One fire time that has come, and what became of it; there is no second one of the same."""
+
+    #: Of its schedule: see :mod:`jobqueue.related`.
+    is_part = True
 
     schedule = models.ForeignKey(
         Schedule, models.CASCADE, related_name="history", verbose_name=_("schedule")
@@ -369,7 +379,7 @@ class Fire(models.Model):
         related_name="fires",
         verbose_name=_("execution"),
     )
-    #: When its request was in the queue, so how late it came.
+    #: When its request was in the queue.
     recorded_at = models.DateTimeField(_("recorded"), default=timezone.now)
 
     objects = PrimaryManager()
@@ -385,3 +395,8 @@ class Fire(models.Model):
 
     def __str__(self) -> str:
         return f"{self.schedule_id}: {self.fire_at.isoformat()}"
+
+    @property
+    def lateness(self) -> timedelta:
+        """How long after its time it was noted."""
+        return self.recorded_at - self.fire_at

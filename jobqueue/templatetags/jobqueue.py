@@ -6,13 +6,15 @@ from typing import Any
 
 from django import template
 from django.http import HttpRequest
-from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
 
-from .. import commandline
-from ..admin import actions, links
+from .. import commandline, desk
+from ..admin import actions, links, run_menu
 from ..models import Job
 
 register = template.Library()
+#: Set on a request when its page has the menu.
+_SHOWN = "_jobqueue_header"
 register.filter("printable", commandline.printable)
 
 
@@ -20,26 +22,57 @@ register.filter("printable", commandline.printable)
 def jobqueue_run_menu(context: template.Context) -> dict[str, Any]:
     """The Run menu: Jobs with ``in_run_menu``, for users with ``view_job`` and ``run_job``.
 
+    Those whose names begin alike up to a colon, as ``Bots: new``, stand together; where there are
+    many, they can be searched.
     The admin's header shows it by itself when ``jobqueue`` stands before ``django.contrib.admin``
     in ``INSTALLED_APPS``, since the app's ``admin/base.html`` extends the one that follows. Use
     the tag where that can't be: in a ``base.html`` of your own that doesn't extend the admin's,
     or in a page outside the admin, which also needs ``include("jobqueue.urls")``. It works with
     JavaScript off, and brings its own style sheet.
     """
-    request = getattr(context, "request", None) or context.get("request")
-    user = getattr(request, "user", None)
-    if request is None or user is None or not user.is_authenticated:
-        return {"entries": []}
-    jobs = Job.objects.filter(in_run_menu=True, enabled=True).only("id", "name")
-    allowed = [job for job in jobs if actions.may_run(user, job)]
-    entries = [(job.name, url) for job in allowed if (url := _run_url(request, job))]
-    return {"entries": entries, "next": request.get_full_path(), "NEXT": links.NEXT}
+    request = _request(context)
+    groups = run_menu.of(request) if request else []
+    if request is None or not groups:
+        return {}
+    is_long = sum(len(group.entries) for group in groups) >= run_menu.MANY
+    page = request.get_full_path()
+    return {"groups": groups, "is_long": is_long, "next": page, "NEXT": links.NEXT}
 
 
-def _run_url(request: HttpRequest, job: Job) -> str:
-    if links.in_admin(request):
-        return links.to_admin(request, "jobqueue_job_run", job.pk)
-    try:
-        return reverse("jobqueue:run", args=[job.pk])
-    except NoReverseMatch:
+@register.inclusion_tag("admin/jobqueue/header.html", takes_context=True)
+def jobqueue_header(context: template.Context, place: str = "") -> dict[str, Any]:
+    """The way to the desk and the Run menu, in the first of the places that a page has for them."""
+    request = _request(context)
+    is_first = request is not None and not hasattr(request, _SHOWN)
+    if is_first:
+        setattr(request, _SHOWN, True)
+    return {"is_first": is_first, "place": place, "request": request}
+
+
+@register.inclusion_tag("admin/jobqueue/desk/link.html", takes_context=True)
+def jobqueue_desk_link(context: template.Context) -> dict[str, Any]:
+    """A link to the desk, in the admin's header, for users with ``view_execution``."""
+    return {"url": _desk_url(context)}
+
+
+@register.inclusion_tag("admin/jobqueue/desk/summary.html", takes_context=True)
+def jobqueue_desk_summary(context: template.Context) -> dict[str, Any]:
+    """On the admin's index: how many run, wait and went wrong, and the way to the desk."""
+    if context.get("app_label", Job._meta.app_label) != Job._meta.app_label:
+        return {}  # the index of another app
+    url = _desk_url(context)
+    if not url:
+        return {}
+    counts = desk.counts(timezone.now())
+    return {"url": url, "counts": counts, "no_cluster": actions.NO_CLUSTER}
+
+
+def _desk_url(context: template.Context) -> str:
+    request = _request(context)
+    if request is None or not actions.may(request.user, "view_execution"):
         return ""
+    return links.to_admin(request, "jobqueue_execution_desk")
+
+
+def _request(context: template.Context) -> HttpRequest | None:
+    return getattr(context, "request", None) or context.get("request")

@@ -98,7 +98,7 @@ def test_beside_a_long_run_every_second_is_there_once(service: Service) -> None:
         service.manage("queue", "stop", str(running["id"]), check=True)
 
     assert status["running"]["id"] == running["id"]
-    assert accounted_for(fired) == (fired[-1][0] - fired[0][0]) // SECOND + 1
+    assert accounted_for(fired[1:]) == (fired[-1][0] - fired[0][0]) // SECOND
     assert [row["priority"] for row in status["waiting"]] == [3]
     assert "duplicate" in {outcome for _, outcome, _ in fired}
 

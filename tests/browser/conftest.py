@@ -14,9 +14,6 @@ from tests.browser import chromium as options
 from tests.browser import site
 from tests.browser.site import Admin
 
-#: Milliseconds: what a crowded machine may need for anything here.
-PATIENCE = 30_000
-
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
@@ -30,7 +27,7 @@ def browser() -> Iterator[Browser]:
         ) as found,
     ):
         environment.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-        expect.set_options(timeout=PATIENCE)
+        expect.set_options(timeout=site.PATIENCE)
         yield found
 
 

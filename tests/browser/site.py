@@ -11,6 +11,8 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from tests.users import a_user
 
 PASSWORD = "only for tests"
+#: Milliseconds: what a crowded machine may need for anything here.
+PATIENCE = 90_000
 WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 
 
@@ -41,6 +43,7 @@ class Admin:
         user.set_password(PASSWORD)
         user.save()
         context = self.browser.new_context(**{"viewport": WIDE, "locale": "en-GB", **over})
+        context.set_default_timeout(PATIENCE)
         self.contexts.append(context)
         page = context.new_page()
         page.on("console", lambda message: self._complain(message.type, message.text))

@@ -63,6 +63,55 @@ class TestRunMenu:
         assert page.url.endswith("/admin/jobqueue/job/?q=s")
         assert Execution.objects.get().job == wanted
 
+    @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+    def test_many_are_searched_by_keyboard(self, admin: Admin, size: dict[str, int]) -> None:
+        for number in range(20):
+            a_job(name=f"Bots: route {number}", in_run_menu=True)
+        wanted = a_job(name="Test: route 7", in_run_menu=True)
+        a_job(name="Test: all", in_run_menu=True)
+        page = admin.visit("", "view_job", "run_job", viewport=size)
+        menu = page.locator(".jobqueue-run-menu")
+        menu.locator("summary").press("Enter")
+        field = menu.get_by_role("searchbox", name="Find a Job")
+        expect(field).to_be_focused()
+        page.keyboard.type("route 7")
+        expect(menu.get_by_role("status")).to_have_text("Found: 3")
+        page.keyboard.type(" TEST")
+        expect(menu.get_by_role("button")).to_have_text(["route 7"])
+        expect(menu.get_by_role("group", name="Bots")).to_be_hidden()
+        assert fits(page)
+        page.keyboard.press("Enter")
+        expect(menu.get_by_role("group", name="Test").get_by_role("button")).to_be_focused()
+        page.keyboard.press("ArrowUp")
+        expect(field).to_be_focused()
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("Enter")
+        expect(page.locator(".messagelist")).to_contain_text("“Test: route 7” is queued")
+        assert Execution.objects.get().job == wanted
+
+    def test_enter_in_a_search_that_finds_nothing_runs_nothing(self, admin: Admin) -> None:
+        for _ in range(11):
+            a_job(in_run_menu=True)
+        page = admin.visit()
+        page.focus(".jobqueue-run-menu summary")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("searchbox", name="Find a Job")).to_be_focused()
+        page.keyboard.type("no such Job")
+        expect(page.locator(".jobqueue-run-menu").get_by_role("status")).to_have_text("Found: 0")
+        for key in ("Enter", "ArrowDown", "Enter"):
+            page.keyboard.press(key)
+        page.goto(f"{admin.url}/admin/")
+        assert not Execution.objects.exists()
+
+    def test_many_without_javascript(self, admin: Admin) -> None:
+        for number in range(11):
+            a_job(name=f"Bots: route {number}", in_run_menu=True)
+        page = admin.visit(java_script_enabled=False)
+        page.click(".jobqueue-run-menu summary")
+        expect(page.get_by_role("searchbox", name="Find a Job")).to_be_hidden()
+        page.get_by_role("button", name="route 7").click()
+        expect(page.locator(".messagelist")).to_contain_text("“Bots: route 7” is queued")
+
     def test_closes_at_escape_and_at_a_click_elsewhere(self, admin: Admin) -> None:
         a_job(in_run_menu=True)
         page = admin.visit()

@@ -59,6 +59,14 @@ class TestWhileOneTypes:
         page.fill("#id_timezone", "Asia/Kolkata")
         expect(page.locator(".field-once_at [data-zone]")).to_have_text("Asia/Kolkata")
 
+    def test_times_are_also_in_the_zone_of_who_looks(self, admin: Admin) -> None:
+        schedule = a_schedule(timezone="Europe/Amsterdam")
+        page = admin.visit(f"jobqueue/schedule/{schedule.pk}/change/", timezone_id="Asia/Tokyo")
+        heads = page.locator(".jobqueue-next thead")
+        expect(heads).to_contain_text("here, Asia/Tokyo")
+        page.fill("#id_timezone", "Asia/Tokyo")
+        expect(heads).not_to_contain_text("here")
+
     def test_hostile_text_stays_text(self, admin: Admin) -> None:
         page = admin.visit(ADD)
         page.fill("#id_expression", "<img src=x onerror=alert(1)>")

@@ -72,6 +72,18 @@ class TestOfTheCluster:
     def test_the_pusher(self, scene: Scene) -> None:
         a_carrier_of_messages(scene, Role.PUSHER)
 
+    @ALL_PAIRS
+    def test_a_pusher_that_hangs(self, scene: Scene) -> None:
+        """As where another cluster, whose workers are all busy, takes the wake-ups."""
+        scene.ask("before")
+        scene.until_ended("before")
+        pusher = scene.service.one(Role.PUSHER)
+        scene.service.signal(signal.SIGSTOP, pusher)
+        scene.ask("after")
+        scene.went_on("after", now(), IDLE)
+        scene.service.signal(signal.SIGCONT, pusher)
+        scene.finish()
+
     @EVERYWHERE
     def test_the_monitor(self, scene: Scene) -> None:
         a_carrier_of_messages(scene, Role.MONITOR)

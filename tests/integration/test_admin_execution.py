@@ -47,6 +47,22 @@ class TestList:
                      "carl, command"):  # fmt: skip
             assert word in text
 
+    @pytest.mark.parametrize(
+        ("code", "codes", "words"),
+        [
+            (127, "exit-status", "a program that wasn&#x27;t found"),
+            (126, "exit-status", "a program that can&#x27;t be executed"),
+            (143, "exit-status", "an end by SIGTERM"),
+            (7, "exit-status", ""),
+            (127, "bots-engine", ""),
+        ],
+    )
+    def test_return_codes_in_words(self, code: int, codes: str, words: str) -> None:
+        text = shown(an_ended(return_code=code, codes=codes, state="failed"))
+        assert f"{code}, read as" in text
+        assert ("by the custom of shells" in text) == bool(words)
+        assert words in text
+
     @pytest.mark.parametrize("value", State.values)
     def test_every_state_has_a_word_and_a_sign(self, admin_client: Client, value: str) -> None:
         execution = an_ended(state=value)
@@ -248,6 +264,30 @@ class TestEndOfARecoveryRun:
         assert 'name="priority"' not in text
 
 
+class TestFiles:
+    """Whoever asks for a run may name files in its details."""
+
+    def test_the_first_are_named_and_the_others_counted(self) -> None:
+        names = [f"/in/{number:03}.edi" for number in range(100)]
+        text = shown(an_ended(details={"files": names, "count": 1200}))
+        assert "<br>".join(names[:20]) + "<br>and 1180 more" in text
+        assert names[20] not in text
+
+    def test_who_joined_the_request_is_named(self) -> None:
+        run = an_ended(
+            requested_by="One", source="dirmonitor", details={"joined": ["Two", "Three"]}
+        )
+        assert "One (directory monitor); joined by Two, Three" in shown(run)
+
+    @pytest.mark.parametrize("found", ["a.edi", {"a.edi": 1}, [], [1, None, ["a.edi"]], None])
+    def test_what_is_no_list_of_names_is_not_shown(self, found: object) -> None:
+        details = {"files": found, "joined": found, "count": 3}
+        text = shown(an_ended(details=details))
+        assert "a.edi" not in text
+        assert "field-files" not in text
+        assert "joined" not in text
+
+
 class TestHostileText:
     SCRIPT = "<script>alert(1)</script>"
 
@@ -255,8 +295,8 @@ class TestHostileText:
         bad = f"{self.SCRIPT}\"'\u202e"
         execution = an_ended(
             job_name=bad, argv=[bad, bad], reason=bad, requested_by=bad, log_tail=bad, host=bad,
-            working_directory=bad, environment=bad, env={bad: bad}, details={"note": bad},
-            state="failed",
+            working_directory=bad, environment=bad, env={bad: bad},
+            details={"note": bad, "files": [bad], "joined": [bad]}, state="failed",
         )  # fmt: skip
         for url in (LIST, page(execution), page(execution, "history")):
             text = admin_client.get(url).text
@@ -338,7 +378,7 @@ class TestSteering:
     def test_cancel_what_has_started_meanwhile(self) -> None:
         run = a_run()
         answer = a_client("view_execution", "stop_execution").post(page(run, "cancel"))
-        assert "doesn&#x27;t wait any more" in told(answer)
+        assert "doesn't wait any more" in told(answer)
         assert "(running)" in told(answer)
         assert state(run) == "running"
         assert noted() == []
@@ -360,7 +400,7 @@ class TestSteering:
         queue.finish(run, an_end())
         client = a_client("view_execution", "stop_execution")
         answer = client.post(page(run, "stop"), {"confirmed": "yes"})
-        assert "doesn&#x27;t run any more" in told(answer)
+        assert "doesn't run any more" in told(answer)
         assert "(succeeded)" in told(answer)
         assert client.get(page(run, "stop")).status_code == 302
 
@@ -433,7 +473,7 @@ class TestRunAgain:
         moment = timezone.now() - timedelta(days=1)
         old = an_ended(
             argv=["send"], env={"A": "1"}, working_directory="/srv", trigger_at=moment,
-            details={"files": ["a.edi"], "overdue": True},
+            details={"files": ["a.edi"], "joined": ["Two"], "overdue": True},
         )  # fmt: skip
         a_client("view_execution", "run_job").post(page(old, "again"))
         again = Execution.objects.waiting().get()
@@ -517,8 +557,27 @@ class TestActions:
     def test_run_again_in_the_order_of_arrival(self) -> None:
         old = [an_ended(argv=["a"]), an_ended(argv=["b"])]
         client = a_client("view_execution", "run_job")
-        self.act(client, "run_again", *reversed(old))
+        asked = self.act(client, "run_again", *reversed(old))
+        assert "Run again?" in asked.text
+        assert not Execution.objects.waiting().exists()
+        answer = self.act(client, "run_again", *reversed(old), confirmed="yes")
+        assert "2 requests are queued: " in told(answer)
         assert [e.argv for e in Execution.objects.waiting().in_order()] == [["a"], ["b"]]
+
+    def test_what_is_not_run_again_is_told_once_with_the_reason(self) -> None:
+        same = [an_ended(argv=["a"]), an_ended(argv=["a"])]
+        orphan, client = an_ended(job_name="x"), a_client("view_execution", "run_job")
+        answer = self.act(client, "run_again", *same, orphan, confirmed="yes")
+        assert Execution.objects.waiting().count() == 1
+        assert "1 request is queued" in told(answer)
+        assert told(answer).count("Not run again") == 1
+        assert "(the same waits already)" in told(answer)
+        assert "(its Job was deleted)" in told(answer)
+
+    def test_none_to_run_again(self) -> None:
+        client = a_client("view_execution", "run_job")
+        answer = self.act(client, "run_again", a_waiting())
+        assert "None of them has ended." in told(answer)
 
     @pytest.mark.parametrize("name", ["cancel", "stop", "run_again"])
     def test_without_the_permission(self, name: str) -> None:

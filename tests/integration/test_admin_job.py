@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from jobqueue.api import pause
-from jobqueue.models import Execution, Job, Queue
-from tests.builders import a_job, a_run, a_waiting, an_ended
+from jobqueue.models import Execution, Job, Queue, State
+from tests.builders import a_cluster, a_job, a_run, a_waiting, an_ended
 from tests.users import a_client, noted, told
 
 pytestmark = pytest.mark.django_db
@@ -27,7 +32,8 @@ def form_of(job: Job | None = None, **over: Any) -> dict[str, Any]:
     answer = a_client("add_job", "change_job").get(page(job) if job else f"{LIST}add/")
     form = answer.context["adminform"].form
     values = {name: form[name].value() for name in form.fields}
-    return {name: value for name, value in (values | over).items() if value not in (None, False)}
+    sent = (values | over).items()
+    return {name: value for name, value in sent if value is not None and value is not False}
 
 
 def save(job: Job | None = None, **over: Any) -> Any:
@@ -38,6 +44,29 @@ def save(job: Job | None = None, **over: Any) -> Any:
 def errors(answer: Any) -> dict[str, str]:
     found = answer.context["adminform"].form.errors
     return {name: " ".join(messages) for name, messages in found.items()}
+
+
+class TestDefaults:
+    """A Job needs a name and a command, no more."""
+
+    def test_what_is_not_sent_has_its_default(self) -> None:
+        client = a_client("add_job", "view_job")
+        client.post(f"{LIST}add/", {"name": "Engine", "argv": "bots-engine", "enabled": "on"})
+        job = Job.objects.get()
+        assert (job.queue, job.notify, job.max_retries) == ("default", "on_change", 0)
+
+    def test_what_was_emptied_has_its_default_again(self) -> None:
+        job = a_job(queue="orders", max_retries=3, retry_on="warned")
+        save(job, queue="", max_retries="", retry_on="", retry_delay="", alarm_after="")
+        job.refresh_from_db()
+        assert (job.queue, job.max_retries, job.retry_on) == ("default", 0, "failed, timed_out")
+
+    def test_what_is_not_sent_stays_as_it_is(self) -> None:
+        job = a_job(queue="orders", max_retries=3, enabled=True)
+        form = {"name": job.name, "argv": "true", "enabled": "on"}
+        a_client("change_job", "view_job").post(page(job), form)
+        job.refresh_from_db()
+        assert (job.argv, job.queue, job.max_retries) == (["true"], "orders", 3)
 
 
 class TestList:
@@ -229,6 +258,27 @@ class TestRun:
     def test_says_that_no_service_runs(self) -> None:
         assert "qcluster" in told(a_client("view_job", "run_job").post(page(a_job(), "run")))
 
+    def test_a_job_that_asks_first_is_queued_when_that_is_meant(self) -> None:
+        job = a_job(name="<b>month end</b>", ask_first=True)
+        client = a_client("view_job", "run_job")
+        asked = client.post(page(job, "run"), {"next": "/admin/"})
+        assert "&lt;b&gt;month end&lt;/b&gt;" in asked.text
+        assert 'name="next" value="/admin/"' in asked.text
+        assert not Execution.objects.exists()
+        answer = client.post(page(job, "run"), {"next": "/admin/", "confirmed": "yes"})
+        assert answer["Location"] == "/admin/"
+        assert Execution.objects.get().job == job
+
+    def test_the_action_asks_once_for_all(self) -> None:
+        jobs = [a_job(), a_job(ask_first=True)]
+        client = a_client("view_job", "run_job")
+        chosen = {"action": "run", ACTION_CHECKBOX_NAME: [job.pk for job in jobs]}
+        asked = client.post(LIST, chosen)
+        assert all(job.name in asked.text for job in jobs)
+        assert not Execution.objects.exists()
+        client.post(LIST, {**chosen, "confirmed": "yes"})
+        assert {each.job for each in Execution.objects.all()} == {*jobs}
+
     def test_a_disabled_job_is_refused(self) -> None:
         job = a_job(enabled=False)
         answer = a_client("view_job", "run_job").post(page(job, "run"))
@@ -301,3 +351,117 @@ def test_deleting_a_job_keeps_its_executions(admin_client: Client) -> None:
 def test_names_that_hosts_may_reverse() -> None:
     assert reverse("admin:jobqueue_job_run", args=[1]) == f"{LIST}1/run/"
     assert reverse("jobqueue:run", args=[1]) == "/jobqueue/run/1/"
+
+
+def test_running_one_says_when_it_will_start() -> None:
+    job, long = a_job(), a_job()
+    client = a_client("view_job", "run_job")
+    assert "starts" not in told(client.post(page(job, "run")))
+    a_cluster()
+    now = timezone.now()
+    an_ended(job=long, started_at=now - timedelta(hours=1), ended_at=now)
+    run = a_run(long, priority=1)
+    assert run.started_at is not None
+    about = timezone.localtime(run.started_at + timedelta(hours=1))
+    said = told(client.post(page(job, "run")))
+    assert f"place 1 in the queue default, starts about {about:%H:%M}." in said
+    assert "starts after" in told(client.post(page(a_job(), "run")))
+
+
+def test_buttons_are_in_no_form() -> None:
+    """A theme may have them inside the form of the page, where another one is none."""
+    job = a_job()
+    client = a_client("view_job", "change_job", "run_job", "view_execution", "stop_execution")
+    for url in (page(job, "change"), f"/admin/jobqueue/execution/{a_waiting().pk}/change/"):
+        text = client.get(url).text
+        tools = text.partition('class="object-tools"')[2].partition("</ul>")[0]
+        assert 'form="jobqueue-tools" formaction="' in tools
+        assert "<form" not in tools
+
+
+class TestLastRuns:
+    def shown(self, job: Job, *permissions: str) -> str:
+        client = a_client("view_job", *permissions)
+        return str(client.get(f"/admin/jobqueue/job/{job.pk}/change/").text)
+
+    def ran(self, job: Job, seconds: float, state: State = State.SUCCEEDED) -> Execution:
+        now = timezone.now()
+        return an_ended(
+            job=job, state=state, started_at=now - timedelta(seconds=seconds), ended_at=now
+        )
+
+    def test_the_picture(self) -> None:
+        job = a_job()
+        for seconds in (10, 20, 40):
+            self.ran(job, seconds)
+        failed = self.ran(job, 80, State.FAILED)
+        self.ran(a_job(), 500)
+        a_waiting(job)
+        text = self.shown(job, "view_execution")
+        assert text.count("<rect") == 4
+        assert "3 of 4 runs succeeded (75 %)" in text
+        assert "usually 20.0 s, at most 40.0 s" in text
+        assert f"#{failed.pk} failed" in text
+        assert text.count("<text") == 1
+        assert [int(h) for h in re.findall(r'width="12" height="(\d+)"', text)] == [10, 20, 40, 80]
+
+    def test_takes_view_execution(self) -> None:
+        job = a_job()
+        self.ran(job, 1)
+        assert "Last runs" not in self.shown(job)
+        assert "Last runs" in self.shown(job, "view_execution")
+
+    def test_none_yet_and_none_that_took_any_time(self) -> None:
+        job = a_job()
+        assert "Last runs" not in self.shown(job, "view_execution")
+        an_ended(job=job)
+        assert "1 of 1 run succeeded" in self.shown(job, "view_execution")
+
+
+class TestCheck:
+    def check(self, job: Job) -> str:
+        answer = a_client("view_job", "change_job").get(f"/admin/jobqueue/job/{job.pk}/check/")
+        assert answer.status_code == 200
+        return " ".join(answer.text.split())
+
+    def test_all_is_good(self, tmp_path: Path) -> None:
+        text = self.check(a_job(argv=["sh", "-c", "exit 1"], working_directory=str(tmp_path)))
+        assert "wrong" not in text
+        assert "The program is found: /" in text
+        assert not Execution.objects.exists()
+
+    def test_what_is_wrong(self, tmp_path: Path) -> None:
+        script, plain = tmp_path / "script", tmp_path / "plain"
+        script.write_text("#!/no/such/interpreter -x\n")
+        script.chmod(0o755)
+        plain.write_text("")
+        for over, words in (
+            ({"argv": ["no-such-program"]}, "The program no-such-program isn&#x27;t found"),
+            ({"argv": [str(plain)]}, "or may not be executed"),
+            ({"argv": [str(tmp_path)]}, "or may not be executed"),
+            ({"argv": [str(script)]}, "Its interpreter isn&#x27;t found: /no/such/interpreter"),
+            ({"working_directory": "/no/such"}, "The working directory /no/such isn&#x27;t there"),
+            ({"environment": "gone"}, "There is no environment"),
+            ({"enabled": False}, "The Job is disabled"),
+        ):
+            text = self.check(a_job(**over))
+            assert words in text
+            assert "wrong" in text
+
+    def test_relative_to_the_working_directory_and_by_its_own_path(self, tmp_path: Path) -> None:
+        program = tmp_path / "bin" / "program"
+        program.parent.mkdir()
+        program.write_text("#!/usr/bin/env sh\n")
+        program.chmod(0o755)
+        text = self.check(a_job(argv=["bin/program"], working_directory=str(tmp_path)))
+        assert "Its interpreter is found: sh" in text
+        text = self.check(a_job(argv=["program"], env={"PATH": str(program.parent)}))
+        assert f"The program is found: {program}" in text
+
+    def test_takes_change_job(self) -> None:
+        job = a_job()
+        url = f"/admin/jobqueue/job/{job.pk}/check/"
+        assert a_client("view_job", "run_job").get(url).status_code == 403
+        page = f"/admin/jobqueue/job/{job.pk}/change/"
+        assert url not in a_client("view_job").get(page).text
+        assert url in a_client("view_job", "change_job").get(page).text

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.utils import timezone
+from pytest_django import Settings
 
 from jobqueue import queue
 from jobqueue.models import Queue
@@ -80,6 +81,22 @@ def test_pause_asks_why_and_until_when(etl: Queue, operator: Client) -> None:
     assert noted()[0][1].endswith("The partner moves.")
 
 
+@pytest.mark.parametrize("zone", ["America/New_York", "Pacific/Kiritimati"])
+@pytest.mark.parametrize("day", ["2100-01-01", "9999-12-31"])
+def test_a_time_that_is_too_far(
+    etl: Queue, operator: Client, settings: Settings, zone: str, day: str
+) -> None:
+    settings.TIME_ZONE = zone
+    answer = pause(operator, etl, until_0=day, until_1="23:59:59")
+    assert "more than ten years ahead" in answer.text
+    assert not is_paused(etl)
+
+
+def test_the_log_shows_hostile_reasons_escaped(etl: Queue, operator: Client) -> None:
+    pause(operator, etl, reason="\u202egnp.exe")
+    assert noted() == [("anna", r"Paused. \u202egnp.exe")]
+
+
 def test_a_time_that_is_over(etl: Queue, operator: Client) -> None:
     answer = pause(operator, etl, until_0="2020-01-01", until_1="00:00:00")
     assert "This moment is over." in answer.text
@@ -128,7 +145,9 @@ def test_actions_of_the_list(etl: Queue, operator: Client) -> None:
     operator.post(LIST, {**data, "confirmed": "yes", "reason": "both"})
     assert is_paused(etl)
     assert is_paused(other)
-    operator.post(LIST, {**data, "action": "resume"})
+    assert "Resume?" in operator.post(LIST, {**data, "action": "resume"}).text
+    assert is_paused(etl)
+    operator.post(LIST, {**data, "action": "resume", "confirmed": "yes"})
     assert not is_paused(etl)
     assert not is_paused(other)
 

@@ -303,6 +303,16 @@ class TestPreview:
         assert "here, UTC" in self.shown()
         assert "here," not in self.shown(timezone="UTC")
 
+    def test_that_is_the_browser_s_unless_the_site_has_activated_another(self) -> None:
+        zone = {"browser_zone": "Asia/Kolkata"}
+        assert "here, Asia/Kolkata" in self.shown(**zone)
+        with timezone.override("America/New_York"):
+            assert "here, America/New_York" in self.shown(**zone)
+
+    @pytest.mark.parametrize("zone", ["Mars/Base", "../../etc/passwd", "<b>", "x" * 10_000])
+    def test_a_browser_that_names_no_zone(self, zone: str) -> None:
+        assert "here, UTC" in self.shown(browser_zone=zone)
+
     def test_intervals_and_once(self) -> None:
         interval = self.shown(kind="interval", interval="01:30:00")
         assert "every 1 h 30 min" in interval

@@ -21,7 +21,10 @@ from tests.waiting import wait_until
 
 FIELDS = [
     *("id", "name", "description", "argv", "environment", "working_directory", "env", "queue"),
-    *("enabled", "in_run_menu", "codes", "max_runtime", "kill_after", "rerun_if_lost"),
+    *("enabled", "in_run_menu", "ask_first", "codes", "max_runtime", "kill_after", "rerun_if_lost"),
+    *("keep_runs", "keep_days", "keep_failed_days", "keep_output_days"),
+    *("max_retries", "retry_on", "retry_delay", "retry_backoff", "retry_max_delay"),
+    *("notify", "alarm_after", "alarm_at_first_failure", "recipients", "ping_url"),
 ]
 
 
@@ -126,6 +129,20 @@ class TestEdit:
         job.refresh_from_db()
         assert (job.max_runtime, job.kill_after) == (None, timedelta(0))
 
+    def test_what_is_kept_of_its_runs(self) -> None:
+        job = a_job(keep_days=7, keep_failed_days=7)
+        options = ("--keep-runs", "0", "--keep-failed-days", "default", "--keep-output-days", "1")
+        assert call("jobs", "edit", job.name, *options).code == 0
+        job.refresh_from_db()
+        assert (job.keep_runs, job.keep_output_days) == (0, 1)
+        assert (job.keep_days, job.keep_failed_days) == (7, None)
+        shown = call("jobs", "show", job.name).out
+        assert "keep_runs:              0\n" in shown
+        assert "keep_failed_days:       the site's\n" in shown
+        for wrong in ("-1", "36501", "x", "1.5"):
+            done = call("jobs", "edit", job.name, f"--keep-days={wrong}")
+            assert_refused(done, "it takes a number from 0 to 36500")
+
     def test_another_name(self) -> None:
         a_job(name="Old")
         assert call("jobs", "edit", "Old", "--rename", "New").code == 0
@@ -207,7 +224,7 @@ class TestLooking:
         job = a_job(name="Report", kill_after=timedelta(hours=2))
         an_ended(job=job, job_name=job.name, state=State.FAILED, return_code=3, reason="code 3")
         out = call("jobs", "show", "Report").out
-        assert "kill_after:        2 h\n" in out
+        assert "kill_after:             2 h\n" in out
         assert "failed (code 3)\n" in out
         row = json.loads(call("jobs", "show", "Report", "--json").out)
         assert (list(row), row["kill_after"]) == (FIELDS, 7200)

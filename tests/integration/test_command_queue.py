@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
+import time
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.utils import timezone
-from pytest_django import DjangoAssertNumQueries, Settings
+from pytest_django import DjangoAssertNumQueries
 
 from jobqueue import conf, queue
 from jobqueue.management import steering
@@ -25,6 +27,7 @@ from tests.builders import (
     a_run,
     a_waiting,
     an_ended,
+    write_log,
 )
 from tests.commands import program
 from tests.site import a_service, wait_for_start
@@ -35,7 +38,8 @@ HOUR = timedelta(hours=1)
 FIELDS = [
     *("id", "job", "queue", "priority", "argv", "state", "source", "requested_by", "trigger_at"),
     *("queued_at", "not_before", "started_at", "ended_at", "return_code", "reason", "log_path"),
-    *("log_tail", "attempt", "retry_of", "host", "pid", "details"),
+    *("log_tail", "attempt", "retry_of", "retry", "host", "pid", "details"),
+    *("acknowledged_by", "acknowledged_at", "note"),
 ]
 
 
@@ -145,6 +149,24 @@ class TestStatus:
         assert out.endswith(
             "No cluster runs: nothing will start. Start one with `manage.py qcluster`.\n"
         )
+
+    def test_when_it_will_start(self) -> None:
+        a_cluster()
+        job, now = a_job(), timezone.now()
+        an_ended(job=job, started_at=now - HOUR, ended_at=now)
+        run = a_run(job)
+        first, second, third = a_waiting(job), a_waiting(), a_waiting()
+        out = lines(call("queue", "status").out)
+
+        def starts(execution: Execution) -> str:
+            [line] = [line for line in out if line.split()[:1] == [str(execution.pk)]]
+            return re.split(r"\s{2,}", line.strip())[3]
+
+        assert run.started_at is not None
+        about = timezone.localtime(run.started_at + HOUR)
+        assert starts(first) in {f"about {about:%H:%M}", f"about {about:%a %H:%M}"}
+        assert starts(second).startswith("about ")
+        assert starts(third).startswith("after ")
 
     def test_a_cluster_runs(self) -> None:
         a_cluster()
@@ -425,31 +447,53 @@ class TestStop:
 
 @pytest.mark.django_db
 class TestPrune:
-    def test_old_ones_and_their_logs(self, settings: Settings, tmp_path: Path) -> None:
-        settings.JOBQUEUE = {**settings.JOBQUEUE, "KEEP_DAYS": 30}
-        then = timezone.now() - timedelta(days=31)
-        (log := tmp_path / "1.log").write_text("old")
-        moments = {"queued_at": then, "started_at": then, "ended_at": then}
-        an_ended(**moments, log_path=str(log))
-        new = an_ended()
-        done = call("queue", "prune", "--dry-run")
-        assert done.out.startswith("Would delete 1 ended execution older than 30 days")
-        assert log.exists()
+    NOTHING = "0 executions, the output of 0 others, 0 log files that no execution names"
+
+    def old(self, **over: Any) -> Execution:
+        then = timezone.now() - 31 * 24 * HOUR
+        return an_ended(**{"queued_at": then, "started_at": then, "ended_at": then, **over})
+
+    def test_what_the_service_would_do(self, data_dir: Path) -> None:
+        old, new = self.old(), an_ended()
+        for row in (old, new):
+            write_log(row)
+        failed = write_log(self.old(state=State.FAILED, return_code=1))
+        would = "1 execution, the output of 1 other, 0 log files that no execution names"
+        assert call("queue", "prune", "--dry-run").out == f"Would delete {would}.\n"
+        assert conf.current().log_path(old.pk).exists()
         done = call("queue", "prune")
-        assert (done.code, done.out) == (0, "Deleted 1 ended execution.\n")
-        assert not log.exists()
-        assert Execution.objects.get() == new
-        assert call("queue", "prune", "--days", "0").out == "Deleted 1 ended execution.\n"
+        assert (done.code, done.out) == (0, f"Deleted {would}.\n")
+        assert not conf.current().log_path(old.pk).exists()
+        assert set(Execution.objects.all()) == {new, failed}
+        assert call("queue", "prune").out == f"Deleted {self.NOTHING}.\n"
+
+    def test_log_files_that_no_execution_names(self, data_dir: Path) -> None:
+        """Not before the output of an execution would go, as they may be another database's."""
+        path = conf.current().log_path(7)
+        path.parent.mkdir(parents=True)
+        path.write_text("x" * 2048)
+        assert call("queue", "prune", "--dry-run").out == f"Would delete {self.NOTHING}.\n"
+        ago = time.time() - 15 * 86400
+        os.utime(path, (ago, ago))
+        words = "0 others, 1 log file that no execution names (2.0\xa0KB).\n"
+        assert call("queue", "prune", "--dry-run").out.endswith(words)
+        assert path.exists()
+        assert call("queue", "prune").out.endswith(words)
+        assert not path.exists()
+
+    def test_days_go_before_all_that_is_to_be_kept(self, data_dir: Path) -> None:
+        job = a_job(keep_days=1000)
+        self.old(job=job, state=State.FAILED)
+        an_ended(job=job)
+        assert call("queue", "prune").out == f"Deleted {self.NOTHING}.\n"
+        assert call("queue", "prune", "--days", "30").out.startswith("Deleted 1 execution,")
+        assert call("queue", "prune", "--days", "0").out.startswith("Deleted 1 execution,")
         assert not Execution.objects.exists()
 
     @pytest.mark.parametrize("days", ["-1", "x", "1.5", "1_0", "", "36501", "9" * 5000])
     def test_no_days(self, days: str) -> None:
         why = "--days: it takes a number from 0 to 36500"
         assert_refused(call("queue", "prune", f"--days={days}"), why)
-
-    def test_no_days_in_the_settings(self, settings: Settings) -> None:
-        settings.JOBQUEUE = {**settings.JOBQUEUE, "KEEP_DAYS": 36501}
-        assert_refused(call("queue", "prune"), "KEEP_DAYS", "36500")
 
 
 @pytest.mark.django_db(transaction=True)

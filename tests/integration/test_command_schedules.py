@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -106,7 +107,8 @@ class TestCreate:
             (["--job", "Raport", "--cron", "@daily"], "did you mean 'Report'?"),
             (["--job", "Report", "--cron", "@daily", "--every", "5"], "not allowed with"),
             (["--job", "Report", "--cron", "61 * * * *"], "expression: minute: 61"),
-            (["--job", "Report", "--cron", "0 0 30 2 *"], "expression: It never fires"),
+            (["--job", "Report", "--cron", "0 0 30 2 *"], "day, month: no such date, it never"),
+            (["--job", "Report", "--cron", "0 " * 250], "expression: Ensure this value has at"),
             (["--job", "Report", "--cron", "@daily", "--zone", "Mars/X"], "timezone: "),
             (["--job", "Report", "--cron", "@daily", "--zone", "../../etc"], "timezone: "),
             (["--job", "Report", "--cron", "@daily", "-p0"], "--priority: "),
@@ -221,17 +223,9 @@ class TestDelete:
 class TestJobs:
     """What `manage.py jobs` says about the schedules of a Job."""
 
-    def test_delete_names_the_schedules_that_go_with_it(self) -> None:
-        job = a_job(name="Old")
-        a_schedule(name="Daily", job=job)
-        a_schedule(name="Weekly\n", job=job)
-        done = call("jobs", "delete", "Old", "--yes")
-        assert done.out == "Deleted: Old and with it the schedules Daily, Weekly\\n\n"
-        assert not Schedule.objects.exists()
-
     def test_show(self) -> None:
         a_schedule(name="Daily", job=a_job(name="Report"), enabled=False)
-        assert "schedule:          Daily: " in call("jobs", "show", "Report").out
+        assert re.search("^schedule: +Daily: ", call("jobs", "show", "Report").out, re.MULTILINE)
 
 
 @pytest.mark.django_db

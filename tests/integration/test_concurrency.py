@@ -82,6 +82,36 @@ class TestAsking:
         assert Execution.objects.get() == waiting
         assert Execution.objects.get().priority == 1
 
+    def test_fifty_that_amend_the_same_one(self) -> None:
+        waiting = a_waiting(details={"count": 0})
+
+        def add_one() -> bool:
+            return queue.amend(waiting, lambda found: {"count": found["count"] + 1})
+
+        for _ in range(5):
+            assert at_once(10, add_one) == 10 * [True]
+        assert Execution.objects.get().details == {"count": 50}
+
+    def test_what_is_amended_in_a_transaction_starts_after_it(self) -> None:
+        waiting, is_amended, may_commit = a_waiting(), threading.Event(), threading.Event()
+
+        def amend() -> bool:
+            with transaction.atomic():
+                done = queue.amend(waiting, lambda _: {"count": 1})
+                is_amended.set()
+                assert may_commit.wait(SECONDS)
+                return done
+
+        with another_session() as call, another_session() as other:
+            amended = call(amend)
+            assert is_amended.wait(SECONDS)
+            claimed = other(queue.claim, "default")
+            may_commit.set()
+            assert amended.result(SECONDS)
+            run = claimed.result(SECONDS) or queue.claim("default")
+        assert run is not None
+        assert run.details == {"count": 1}
+
     def test_while_a_cluster_serves_them(self, notes: Notes) -> None:
         with a_service():
             outcomes = ask_at_once(50, notes.command("same"))

@@ -6,7 +6,8 @@ import pytest
 
 from dirmonitor import dispatch, ledger
 from dirmonitor.models import DirMonitor
-from jobqueue.api import ADDED, DUPLICATE, Execution, NotQueued
+from jobqueue import queue
+from jobqueue.api import ADDED, DUPLICATE, PROMOTED, Execution, NotQueued, enqueue
 from tests.builders import a_job, a_monitor
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db]
@@ -34,6 +35,47 @@ def test_a_run_that_waits_already_serves() -> None:
     assert answer is not None
     assert answer.outcome is DUPLICATE
     assert set(ledger.known(monitor.pk)) == {*FILES, b"/in/b"}
+    details = Execution.objects.get().details
+    assert details == {"files": ["/in/a", "/in/\\xff\n'%" + "x" * 200, "/in/b"], "count": 3}
+
+
+def test_a_run_that_waits_and_is_promoted_names_both() -> None:
+    job = a_job()
+    waiting = enqueue(job, priority=9, details={"asked by": "hand"}).execution
+    monitor = a_monitor("/in", job=job, priority=1)
+    answer = dispatch.hand_over(monitor.pk, {b"/in/b": (1, 1, 1)}, {})
+    assert answer is not None
+    assert (answer.outcome, answer.execution) == (PROMOTED, waiting)
+    waiting.refresh_from_db()
+    joined = {"files": ["/in/b"], "count": 1, "joined": [monitor.name]}
+    assert waiting.details == {"asked by": "hand", **joined}
+
+
+def test_monitors_that_join_a_request_that_waits_are_named_once() -> None:
+    job = a_job()
+    for name in ("One", "Two", "Three", "Two", "One"):
+        monitor = DirMonitor.objects.filter(name=name).first()
+        monitor = monitor or a_monitor("/in", job=job, name=name)
+        dispatch.hand_over(monitor.pk, {f"/in/{name}".encode(): (1, 1, 1)}, {})
+    execution = Execution.objects.get()
+    assert (execution.requested_by, execution.details["joined"]) == ("One", ["Two", "Three"])
+
+
+def test_a_run_that_goes_on_is_no_longer_added_to() -> None:
+    monitor = a_monitor("/in")
+    dispatch.hand_over(monitor.pk, FILES, {})
+    assert queue.claim("default") is not None
+    answer = dispatch.hand_over(monitor.pk, {b"/in/b": (1, 1, 1)}, FILES)
+    assert answer is not None
+    assert answer.outcome is ADDED
+    assert [row.details["count"] for row in Execution.objects.order_by("pk")] == [2, 1]
+
+
+def test_files_that_are_added_name_a_hundred_in_all() -> None:
+    many = {b"/in/%04d" % number: (1, 1, 1) for number in range(99)}
+    more = {b"/in/0000": (1, 1, 2), b"/in/z": (1, 1, 1), b"/in/zz": (1, 1, 1)}
+    details = dispatch.with_files(dispatch.details(many), more)
+    assert (len(details["files"]), details["files"][-1], details["count"]) == (100, "/in/z", 101)
 
 
 def test_what_another_service_has_handed_over_is_done() -> None:

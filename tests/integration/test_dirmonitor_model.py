@@ -33,12 +33,20 @@ def test_name_path_and_job_are_enough() -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
+        ("name", " "),
+        ("name", "\t\u00a0"),
         ("path", "in"),
         ("path", "/"),
         ("path", "//"),
+        ("path", "/."),
+        ("path", "/./"),
+        ("path", "/tmp/.."),
+        ("path", "./in"),
+        ("path", "/./dev/null"),
         ("path", "/in/../etc"),
         ("path", "/dev/null"),
         ("path", "/proc/self"),
+        ("path", "/sys"),
         ("path", "/in\0"),
         ("filemask", ";"),
         ("filemask", "sub/*.edi"),
@@ -57,6 +65,19 @@ def test_what_is_wrong_is_said_once_at_its_field(field: str, value: object) -> N
     assert list(problems) == [field]
     assert len(problems[field]) == 1
     assert "\n" not in problems[field][0]
+
+
+@pytest.mark.parametrize(
+    ("path", "why"), [("/proc/1", "the kernel"), ("//sys", "the kernel"), ("/dev/null", "Devices")]
+)
+def test_a_path_where_the_kernel_makes_up_what_is_there(path: str, why: str) -> None:
+    assert why in refused(path=path)["path"][0]
+
+
+def test_a_path_is_kept_without_what_means_nothing() -> None:
+    monitor = DirMonitor(name="In", path="//in/./a//.b/", job=a_job())
+    monitor.full_clean()
+    assert monitor.path == "/in/a/.b"
 
 
 def test_a_path_that_is_not_there_yet_is_fine() -> None:

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import mmap
 import os
-import signal
+import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from dirmonitor import scanning, watching
+from dirmonitor import own_files, scanning, watching
 from dirmonitor.scanning import Scan, Target
 from dirmonitor.settling import Event
 from dirmonitor.watching import Hint, Watcher
 from tests.waiting import wait_until
 
-
-@pytest.fixture(autouse=True)
-def _ignore_sigio() -> Iterator[None]:
-    """As the service does: it comes when a file is opened while it is looked at."""
-    before = signal.signal(signal.SIGIO, signal.SIG_IGN)
-    yield
-    signal.signal(signal.SIGIO, before)
+pytestmark = pytest.mark.usefixtures("sigio_ignored")
 
 
 def scan(path: Path, masks: str = "*", recursive: bool = False) -> Scan:
@@ -56,11 +53,22 @@ class TestScan:
         (inside / "link").symlink_to(tmp_path / "target")
         found = scan(inside, recursive=True)
         assert names(found) == {b"link"}
+        assert not found.errors
+        assert found.has_links
         assert found.files[os.fsencode(inside / "link")][1] == 1
 
     def test_what_is_no_regular_file_is_none(self, tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "pipe")
         assert names(scan(tmp_path)) == set()
+
+    def test_a_path_that_is_neither_a_directory_nor_a_file_is_an_error(
+        self, tmp_path: Path
+    ) -> None:
+        os.mkfifo(tmp_path / "pipe")
+        (tmp_path / "device").symlink_to("/dev/null")
+        for name in ("pipe", "device"):
+            assert list(scan(tmp_path / name).errors) == [os.fsencode(tmp_path / name)]
+            assert not scan(tmp_path / f"{name}*").errors
 
     def test_one_file(self, tmp_path: Path) -> None:
         (tmp_path / "a").touch()
@@ -74,6 +82,26 @@ class TestScan:
         assert names(scan(tmp_path / "in?")) == {b"of-in1", b"of-in2"}
         assert names(scan(tmp_path / "in[1]")) == {b"of-in[1]"}
 
+    def test_one_bad_neighbour_among_those_of_a_wildcard(self, tmp_path: Path) -> None:
+        (tmp_path / "in1").mkdir()
+        (tmp_path / "in1" / "a").touch()
+        (tmp_path / "in2").symlink_to("in2")
+        assert names(scan(tmp_path / "in?")) == {b"a"}
+        assert names(scan(tmp_path / "i*" / "a")) == {b"a"}
+
+    def test_files_that_a_wildcard_stands_for_have_to_fit_as_well(self, tmp_path: Path) -> None:
+        for name in ("readme.txt", "a.edi"):
+            (tmp_path / name).touch()
+        assert names(scan(tmp_path / "*", "*.edi")) == {b"a.edi"}
+        assert names(scan(tmp_path / "readme.txt", "*.edi")) == {b"readme.txt"}
+
+    def test_what_could_not_be_read_may_hold_anything(self) -> None:
+        found = Scan(files={b"/in/a": (1, 1, 1)}, errors={b"/in/sub": PermissionError()})
+        assert b"/in/a" in found
+        assert b"/in/sub/b" in found
+        assert b"/in/sub" in found
+        assert b"/in/subway" not in found
+
     def test_what_is_not_there_has_no_roots(self, tmp_path: Path) -> None:
         assert scan(tmp_path / "later") == Scan()
 
@@ -83,6 +111,22 @@ class TestScan:
             scan(tmp_path / "loop")
 
 
+READ = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+connection.execute("SELECT * FROM a").fetchall()
+connection.close()
+"""
+
+
+@pytest.fixture
+def _spared() -> Iterator[None]:
+    """What this process spares is forgotten afterwards."""
+    yield
+    own_files.spare([])
+
+
+@pytest.mark.usefixtures("_spared")
 class TestOpenForWriting:
     def test_a_writer_is_seen_until_it_closes(self, tmp_path: Path) -> None:
         path = os.fsencode(tmp_path / "a")
@@ -94,6 +138,30 @@ class TestOpenForWriting:
         (tmp_path / "a").touch()
         with (tmp_path / "a").open():
             assert scanning.is_open_for_writing(os.fsencode(tmp_path / "a")) is False
+
+    @pytest.mark.parametrize("ending", ["", "-wal", "-shm"])
+    def test_sqlite_keeps_its_locks_on_a_database_of_this_process(
+        self, tmp_path: Path, ending: str
+    ) -> None:
+        database, link = tmp_path / "db.sqlite3", tmp_path / "link"
+        link.symlink_to(f"{database}{ending}")
+        own_files.spare([database])
+        with closing(sqlite3.connect(database)) as connection:
+            connection.execute("PRAGMA journal_mode=wal")
+            connection.execute("CREATE TABLE a (b)")
+            for path in (f"{database}{ending}", str(link)):
+                assert scanning.is_open_for_writing(os.fsencode(path)) is True
+            # The last one that closes a database takes its log away.
+            subprocess.run([sys.executable, "-c", READ, database], check=True)
+            assert Path(f"{database}-wal").exists()
+
+    def test_a_neighbour_of_such_a_database_is_asked(self, tmp_path: Path) -> None:
+        own_files.spare([tmp_path / "db.sqlite3"])
+        for directory in (tmp_path, tmp_path / "sub"):
+            directory.mkdir(exist_ok=True)
+        for file in (tmp_path / "db.sqlite3-old", tmp_path / "sub" / "db.sqlite3"):
+            file.touch()
+            assert scanning.is_open_for_writing(os.fsencode(file)) is False
 
     def test_memory_that_is_mapped_for_writing(self, tmp_path: Path) -> None:
         file = tmp_path / "a"
@@ -107,13 +175,6 @@ class TestOpenForWriting:
 
     def test_a_file_that_is_gone_can_not_be_told(self, tmp_path: Path) -> None:
         assert scanning.is_open_for_writing(os.fsencode(tmp_path / "gone")) is None
-
-
-def test_file_systems_of_others_are_remote() -> None:
-    assert scanning.is_remote("nfs4")
-    assert scanning.is_remote("fuse.sshfs")
-    assert not scanning.is_remote("ext4")
-    assert scanning.file_system(os.stat("/proc").st_dev) == "proc"
 
 
 class Watched:
@@ -172,13 +233,15 @@ class TestWatcher:
         wait_until(told, 10, "the next file")
         assert {hint.path for hint in seen} == {os.fsencode(watched.path / "b")}
 
-    def test_new_and_vanished_directories_ask_for_a_scan(self, watched: Watched) -> None:
+    def test_it_tells_of_new_and_vanished_directories(
+        self, watched: Watched, tmp_path: Path
+    ) -> None:
         (watched.path / "sub").mkdir()
-        watched.heard(Hint(1))
-        (watched.path / "sub").rmdir()
+        watched.heard(Hint(1, directory=os.fsencode(watched.path / "sub")))
+        (watched.path / "sub").rename(tmp_path / "away")
         watched.heard(Hint(1))
         watched.path.rmdir()
-        watched.heard(Hint(1))
+        watched.heard(Hint(1, directory=os.fsencode(watched.path)))
         assert watched.watcher.count() == 0
 
     def test_a_directory_is_watched_for_each_monitor_once(self, watched: Watched) -> None:

@@ -3,95 +3,31 @@
 from __future__ import annotations
 
 import os
-import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connections
+from django.db import OperationalError, connection
+from django.db.backends.signals import connection_created
 
-from dirmonitor import dispatch, scanning
+from dirmonitor import dispatch, scanning, service
 from dirmonitor.models import DirMonitor, HandedOver
 from dirmonitor.service import DirMonitorService
-from jobqueue.api import Execution, Source
 from tests.builders import a_job, a_monitor
+from tests.monitors import (
+    all_settled,
+    has_triggered,
+    is_watched,
+    requests,
+    running,
+    start_over,
+    triggered,
+)
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(params=["inotify", "poll"])
-def mode(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture
-def inbox(tmp_path: Path) -> Path:
-    path = tmp_path / "in"
-    path.mkdir()
-    return path
-
-
-@pytest.fixture(autouse=True)
-def _ignore_sigio() -> Iterator[None]:
-    """As the command does: it comes when a file is opened while it is looked at."""
-    before = signal.signal(signal.SIGIO, signal.SIG_IGN)
-    yield
-    signal.signal(signal.SIGIO, before)
-
-
-@contextmanager
-def running() -> Iterator[DirMonitorService]:
-    """The service, in a thread of this process."""
-    service = DirMonitorService()
-
-    def run() -> None:
-        try:
-            service.run()
-        finally:
-            connections.close_all()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield service
-    finally:
-        service.stop()
-        thread.join(60)
-    assert not thread.is_alive()
-
-
-def requests() -> list[Execution]:
-    """What was queued, oldest first."""
-    return list(Execution.objects.filter(source=Source.DIRMONITOR).order_by("pk"))
-
-
-def triggered() -> list[str]:
-    """The names of all files that triggered."""
-    files = [name for request in requests() for name in request.details["files"]]
-    return [os.path.basename(name) for name in files]
-
-
-def has_triggered(*names: str) -> None:
-    wait_until(lambda: set(names) <= set(triggered()), 30, f"{names} to trigger")
-
-
-def is_watched(monitor: DirMonitor) -> None:
-    """Wait until the service has seen all of it."""
-
-    def seen() -> bool:
-        monitor.refresh_from_db()
-        return monitor.status in ("watching", "polling")
-
-    wait_until(seen, 30, "the monitor to be watched")
-
-
-def start_over() -> None:
-    """Let what waits be no duplicate of what comes."""
-    Execution.objects.all().update(state="succeeded")
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sigio_ignored")]
 
 
 def test_files_that_lay_there_are_one_request_that_names_them(inbox: Path, mode: str) -> None:
@@ -118,6 +54,37 @@ def test_a_file_triggers_once_also_after_a_restart(inbox: Path, mode: str) -> No
     with running():
         has_triggered("second")
     assert triggered() == ["first", "second"]
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("/tmp/a\0b", "NUL"),
+        ("/", "“/” itself"),
+        ("//.", "“/” itself"),
+        ("in", "absolute"),
+        ("", "ab"),
+    ],
+)
+def test_a_row_that_makes_no_sense_disturbs_no_other(
+    inbox: Path, mode: str, path: str, why: str
+) -> None:
+    if connection.vendor == "postgresql" and "\0" in path:
+        pytest.skip("it stores no NUL")
+    wrong = a_monitor(path, mode=mode)
+    a_monitor(inbox, mode=mode)
+    (inbox / "a").write_text("x")
+    with running():
+        has_triggered("a")
+
+        def is_said() -> bool:
+            wrong.refresh_from_db()
+            return wrong.status == "unreachable" and why in wrong.status_note
+
+        wait_until(is_said, 30, "the status to say so")
+        wrong.path = str(inbox)
+        wrong.save(update_fields=["path"])
+        is_watched(wrong)
 
 
 def test_a_file_that_comes_while_it_runs_by_rename(inbox: Path, tmp_path: Path, mode: str) -> None:
@@ -195,6 +162,20 @@ def test_a_row_that_changes_takes_effect(inbox: Path, mode: str) -> None:
     assert triggered() == ["a.edi", "a.csv"]
 
 
+def test_another_settle_time_holds_for_files_that_settle_already(inbox: Path, mode: str) -> None:
+    monitor = a_monitor(inbox, mode=mode, settle=3600)
+    (inbox / "a").write_text("x")
+
+    def is_pending() -> bool:
+        monitor.refresh_from_db()
+        return monitor.files_pending == 1
+
+    with running():
+        wait_until(is_pending, 30, "it to settle")
+        DirMonitor.objects.update(settle=0.2)
+        has_triggered("a")
+
+
 def test_a_name_that_is_no_text(inbox: Path, mode: str) -> None:
     a_monitor(inbox, mode=mode)
     Path(os.fsdecode(os.fsencode(inbox) + b"/\xff\n")).touch()
@@ -221,6 +202,50 @@ def test_a_job_that_accepts_nothing_keeps_its_files_pending(inbox: Path, mode: s
         job.enabled = True
         job.save()
         has_triggered("a")
+
+
+def test_a_refused_request_is_made_again_only_when_it_would_be_accepted(
+    inbox: Path, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To hand over thousands of files in vain takes long; to ask doesn't."""
+    tries: list[set[bytes]] = []
+    probes: list[int] = []
+    hand_over, refusal = dispatch.hand_over, dispatch.refusal
+
+    def counted(monitor: int, files: dict[bytes, Any], known: dict[bytes, Any]) -> Any:
+        tries.append(set(files))
+        return hand_over(monitor, files, known)
+
+    def probed(monitor: int) -> str:
+        probes.append(monitor)
+        return refusal(monitor)
+
+    monkeypatch.setattr(dispatch, "hand_over", counted)
+    monkeypatch.setattr(dispatch, "refusal", probed)
+    job = a_job(enabled=False)
+    a_monitor(inbox, mode=mode, job=job)
+    (inbox / "a").touch()
+    with running():
+        wait_until(lambda: len(probes) >= 3, 60, "it to be asked for some times")
+        assert len(tries) == 1
+        job.enabled = True
+        job.save()
+        has_triggered("a")
+    assert len(tries) == 2
+
+
+def test_a_refusal_is_forgotten_with_its_files(inbox: Path, mode: str) -> None:
+    monitor = a_monitor(inbox, mode=mode, job=a_job(enabled=False))
+    (inbox / "a").touch()
+
+    def note() -> str:
+        monitor.refresh_from_db()
+        return monitor.status_note
+
+    with running():
+        wait_until(lambda: "disabled" in note(), 30, "the refusal to be shown")
+        (inbox / "a").unlink()
+        wait_until(lambda: "disabled" not in note(), 30, "the refusal to be forgotten")
 
 
 def test_two_services_do_no_harm(inbox: Path, mode: str) -> None:
@@ -326,6 +351,31 @@ def test_a_database_that_is_away_loses_nothing(
     assert triggered() == ["a"]
 
 
+def test_an_error_that_nobody_expected_is_shown_and_tried_again(
+    inbox: Path, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_broken, hand_over = threading.Event(), dispatch.hand_over
+    is_broken.set()
+
+    def broken(*args: Any) -> Any:
+        if is_broken.is_set():
+            raise RuntimeError("it can't be")
+        return hand_over(*args)
+
+    monkeypatch.setattr(dispatch, "hand_over", broken)
+    monitor = a_monitor(inbox, mode=mode)
+    (inbox / "a").touch()
+
+    def is_shown() -> bool:
+        monitor.refresh_from_db()
+        return "RuntimeError: it can't be" in monitor.status_note
+
+    with running():
+        wait_until(is_shown, 30, "the error to be shown")
+        is_broken.clear()
+        has_triggered("a")
+
+
 def test_a_file_that_is_gone_before_it_settled(inbox: Path, mode: str) -> None:
     monitor = a_monitor(inbox, mode=mode, settle=1)
     with running():
@@ -335,3 +385,34 @@ def test_a_file_that_is_gone_before_it_settled(inbox: Path, mode: str) -> None:
         (inbox / "stays").touch()
         has_triggered("stays")
     assert triggered() == ["stays"]
+
+
+def test_at_rest_only_a_sign_of_life_is_written(
+    inbox: Path, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the service visits nobody but who is polled."""
+    written: list[str] = []
+
+    def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if sql.startswith(("INSERT", "UPDATE", "DELETE")):
+            written.append(next(word for word in sql.split() if "_" in word).strip('"`'))
+        return execute(sql, params, many, context)
+
+    def listen(connection: Any, **_: Any) -> None:
+        connection.execute_wrappers.append(note)
+
+    monkeypatch.setattr(service, "SIGN_OF_LIFE", timedelta(seconds=1))
+    monitors = [a_monitor(inbox, mode=mode, filemask=f"*.{number}") for number in range(5)]
+    (inbox / "a.1").touch()
+    connection_created.connect(listen)
+    try:
+        with running():
+            has_triggered("a.1")
+            for monitor in monitors:
+                is_watched(monitor)
+            all_settled()
+            written.clear()
+            wait_until(lambda: len(written) >= 5, 60, "signs of life")
+            assert set(written) == {"dirmonitor_service"}
+    finally:
+        connection_created.disconnect(listen)

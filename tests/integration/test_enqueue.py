@@ -97,6 +97,9 @@ class TestAdded:
         assert (row.max_runtime, row.kill_after) == (timedelta(minutes=1), timedelta(hours=1))
         assert (row.rerun_if_lost, row.codes) == (False, Codes.BOTS_ENGINE)
 
+    def test_a_job_that_names_no_queue(self) -> None:
+        assert enqueue(a_job(queue="")).execution.queue == "default"
+
     def test_what_is_stored_counts_not_what_the_caller_has(self) -> None:
         job = a_job(argv=["new"])
         job.argv = ["changed", "and", "not", "saved"]

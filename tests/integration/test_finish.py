@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import logging
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -269,54 +268,6 @@ class TestCost:
         queue.finish_and_claim(run, an_end())
         assert not connection.in_atomic_block
         assert connection.get_autocommit()
-
-
-class TestPrune:
-    def old(self, path: Path | None = None, **over: Any) -> Execution:
-        past = timezone.now() - timedelta(days=30)
-        if path is not None:
-            path.touch()
-            over["log_path"] = str(path)
-        return an_ended(**{"queued_at": past, "started_at": past, "ended_at": past, **over})
-
-    def prune(self, step: int = 500) -> list[int]:
-        return list(queue.prune(timezone.now() - timedelta(days=7), step))
-
-    def test_the_old_go_with_their_logs(self, tmp_path: Path) -> None:
-        self.old(tmp_path / "1.log")
-        kept = an_ended(log_path=str(tmp_path / "2.log"))
-        (tmp_path / "2.log").touch()
-        assert self.prune() == [1]
-        assert Execution.objects.get() == kept
-        assert [path.name for path in tmp_path.iterdir()] == ["2.log"]
-
-    def test_a_log_that_is_gone_is_no_trouble(self, tmp_path: Path) -> None:
-        self.old(log_path=str(tmp_path / "gone.log"))
-        assert self.prune() == [1]
-
-    def test_what_is_open_stays_however_old(self) -> None:
-        a_run()
-        a_waiting()
-        long_ago = timezone.now() - timedelta(days=999)
-        Execution.objects.update(queued_at=long_ago)
-        assert self.prune() == []
-        assert Execution.objects.count() == 2
-
-    def test_a_long_run_that_ended_just_now_stays(self) -> None:
-        self.old(ended_at=timezone.now())
-        assert self.prune() == []
-
-    def test_in_small_steps(self) -> None:
-        for _ in range(5):
-            self.old()
-        assert self.prune(step=2) == [2, 2, 1]
-
-    def test_a_chain_of_retries(self) -> None:
-        first = self.old()
-        second = an_ended(retry_of=first)
-        assert self.prune() == [1]
-        second.refresh_from_db()
-        assert second.retry_of is None
 
 
 class TestForeign:

@@ -13,11 +13,13 @@ from django.utils import timezone
 from django.utils.connection import ConnectionDoesNotExist
 from pytest_django import Settings
 
+from dirmonitor import dispatch, ledger
+from dirmonitor.admin import no_service
 from jobqueue import api, leases, queue
 from jobqueue.clock import Clock
 from jobqueue.models import Execution, Job, State
 from jobqueue.testing import assert_enqueued, drain
-from tests.builders import a_command, a_job, a_run, a_waiting, an_end, an_ended
+from tests.builders import a_command, a_job, a_monitor, a_run, a_waiting, an_end, an_ended
 from tests.commands import program
 from tests.terminal import call
 
@@ -30,7 +32,7 @@ class ReadsFromReplica:
     """A router; whatever it sends to the replica fails, since there is none."""
 
     def db_for_read(self, model: type[models.Model], **hints: Any) -> str | None:
-        return "replica" if model._meta.app_label == "jobqueue" else None
+        return "replica" if model._meta.app_label in ("jobqueue", "dirmonitor") else None
 
     def db_for_write(self, model: type[models.Model], **hints: Any) -> str:
         return DEFAULT_DB_ALIAS
@@ -107,7 +109,19 @@ def test_steering() -> None:
 def test_forgetting() -> None:
     then = timezone.now() - HOUR
     an_ended(queued_at=then, ended_at=then)
-    assert sum(api.prune(timezone.now())) == 1
+    assert sum(len(step.executions) for step in api.prune(days=0)) == 1
+
+
+def test_monitors() -> None:
+    monitor = a_monitor("/in")
+    files = {b"/in/a": (1, 1, 1)}
+    for known in ({}, files):
+        assert dispatch.hand_over(monitor.pk, files, known) is not None
+    assert dispatch.hand_over(monitor.pk, files, {}) is None
+    assert ledger.known(monitor.pk) == files
+    ledger.forget(monitor.pk, files)
+    assert ledger.known(monitor.pk) == {}
+    assert no_service()
 
 
 def test_commands() -> None:

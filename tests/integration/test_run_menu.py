@@ -10,14 +10,17 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
+from django.contrib.auth.backends import BaseBackend
 from django.contrib.auth.models import AnonymousUser
+from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.template import RequestContext, Template
 from django.test import Client, RequestFactory
+from django.test.utils import CaptureQueriesContext
 from django.urls import include, path
 from pytest_django import Settings
 
-from jobqueue.admin import JobAdmin
+from jobqueue.admin import JobAdmin, run_menu
 from jobqueue.models import Execution, Job
 from tests.builders import a_job
 from tests.service import CHECKOUT
@@ -121,6 +124,85 @@ class TestHeader:
         assert MENU not in admin_client.get("/bare/").text
 
 
+class TestGroups:
+    """Names that begin alike up to a colon stand together."""
+
+    def groups(self, *names: str) -> list[tuple[str, list[str]]]:
+        for name in names:
+            a_job(name=name, in_run_menu=True)
+        request = RequestFactory().get("/")
+        request.user = a_user("view_job", "run_job")
+        return [(group.name, [e.shown for e in group.entries]) for group in run_menu.of(request)]
+
+    def test_by_the_first_part_of_their_names(self) -> None:
+        names = ["Bots: new", "Archive", "Bots: route A: B", "Test: new", "Test: old"]
+        assert self.groups(*names) == [
+            ("", ["Archive"]),
+            ("Bots", ["new", "route A: B"]),
+            ("Test", ["new", "old"]),
+        ]
+
+    def test_one_alone_makes_none(self) -> None:
+        assert self.groups("Bots: new", "Night: all") == [("", ["Bots: new", "Night: all"])]
+
+    def test_a_part_that_is_empty_makes_none(self) -> None:
+        names = [" : a", " : b", ": c", "d: ", "e:f", "e:g"]
+        assert self.groups(*names) == [("", sorted(names))]
+
+    def test_their_names_are_read_out_and_stay_text(self, admin_client: Client) -> None:
+        for name in ("<b>: one", "<b>: two"):
+            a_job(name=name, in_run_menu=True)
+        assert 'role="group" aria-label="&lt;b&gt;"' in admin_client.get("/admin/").text
+
+
+class TestMany:
+    def test_a_few_have_no_search(self, admin_client: Client) -> None:
+        for _ in range(run_menu.MANY - 1):
+            a_job(in_run_menu=True)
+        assert "jobqueue-run-search" not in admin_client.get("/admin/").text
+        a_job(in_run_menu=True)
+        assert 'class="jobqueue-run-search" hidden' in admin_client.get("/admin/").text
+
+    def test_they_share_one_form_and_one_query(self, admin_client: Client) -> None:
+        rows = [Job(name=f"Bots: {n}", argv=["true"], in_run_menu=True) for n in range(1000)]
+        Job.objects.bulk_create(rows)
+        with CaptureQueriesContext(connection) as asked:
+            text = admin_client.get("/admin/auth/user/").text
+        assert len([query for query in asked if '_job"' in query["sql"].replace("`", '"')]) == 1
+        menu = text.partition(MENU)[2].partition("</details>")[0]
+        assert menu.count("<form") == menu.count("csrfmiddlewaretoken") == 1
+        assert menu.count("<button") == 1000
+
+    @pytest.mark.parametrize("permissions", [[], ["view_job"], ["run_job"], ["view_execution"]])
+    def test_who_may_run_none_asks_nothing(self, permissions: list[str]) -> None:
+        a_job(in_run_menu=True)
+        client = a_client(*permissions)
+        with CaptureQueriesContext(connection) as asked:
+            client.get("/admin/password_change/")
+        assert [query["sql"] for query in asked if "jobqueue_job" in query["sql"]] == []
+
+    def test_a_backend_that_knows_single_jobs_is_asked_for_each(self, settings: Settings) -> None:
+        for name in ("mine", "yours"):
+            a_job(name=name, in_run_menu=True)
+        settings.AUTHENTICATION_BACKENDS = [
+            "django.contrib.auth.backends.ModelBackend",
+            f"{__name__}.OfSingleJobs",
+        ]
+        client = Client()
+        client.force_login(a_user(), backend=settings.AUTHENTICATION_BACKENDS[0])
+        menu = client.get("/admin/").text.partition(MENU)[2]
+        assert ">mine</button>" in menu
+        assert ">yours</button>" not in menu
+
+
+class OfSingleJobs(BaseBackend):
+    """Lets everybody see and run the Job called "mine"."""
+
+    def has_perm(self, user_obj: Any, perm: str, obj: Any = None) -> bool:
+        """Whether it is that one."""
+        return perm in ("jobqueue.view_job", "jobqueue.run_job") and str(obj) == "mine"
+
+
 class TestPortal:
     """Pages of a host, for users who needn't be staff."""
 
@@ -144,6 +226,17 @@ class TestPortal:
         assert Execution.objects.get().requested_by == "carl"
         assert "is queued as #" in told(answer)
         assert noted()[0][0] == "carl"
+
+    def test_a_job_that_asks_first_is_queued_when_that_is_meant(self) -> None:
+        job = a_job(name="<b>month end</b>", ask_first=True)
+        client = a_client("view_job", "run_job", is_staff=False)
+        asked = client.post(f"/jobqueue/run/{job.pk}/", {"next": "/portal/"})
+        assert "&lt;b&gt;month end&lt;/b&gt;" in asked.text
+        assert 'name="next" value="/portal/"' in asked.text
+        assert not Execution.objects.exists()
+        confirmed = {"next": "/portal/", "confirmed": "yes"}
+        assert client.post(f"/jobqueue/run/{job.pk}/", confirmed)["Location"] == "/portal/"
+        assert Execution.objects.get().job == job
 
     def test_is_for_those_who_may(self, client: Client) -> None:
         job = a_job(in_run_menu=True)
@@ -183,6 +276,18 @@ class TestTag:
         assert MENU not in self.rendered(request)
         request.user = AnonymousUser()
         assert MENU not in self.rendered(request)
+
+    def test_the_header_is_in_the_first_place_that_a_page_has(self) -> None:
+        """Themes of the admin have none in their header; there it stands above the page."""
+        a_job(in_run_menu=True)
+        first, second = "{% jobqueue_header %}", '{% jobqueue_header "jobqueue-under-header" %}'
+        for blocks, is_under in ((f"{first}{second}", False), (second, True)):
+            request = RequestFactory().get("/")
+            request.user = a_user("view_job", "run_job", "view_execution")
+            template = Template("{% load jobqueue %}" + blocks)
+            text = template.render(RequestContext(request))
+            assert text.count(MENU) == text.count("jobqueue-desk-link") == 1
+            assert ('<div class="jobqueue-under-header">' in text) == is_under
 
     def test_works_without_a_page(self) -> None:
         """In an error page, for instance, there is no resolver match."""

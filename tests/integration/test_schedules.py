@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from threading import Event, Thread
 from typing import Any
@@ -14,6 +16,7 @@ from django.db.models import QuerySet
 from pytest_django import DjangoAssertNumQueries
 
 from jobqueue import clock, queue, requests, schedules
+from jobqueue.api import enqueue
 from jobqueue.models import Execution, Fire, Schedule, Source, State
 from tests.builders import a_command, a_job, a_schedule, a_waiting
 
@@ -194,29 +197,62 @@ class TestOnce:
         assert not Execution.objects.exists()
 
 
-@pytest.mark.django_db(transaction=True)
-def test_one_that_somebody_is_editing_holds_up_no_other() -> None:
+@contextmanager
+def an_open_transaction(change: Callable[[], object]) -> Iterator[None]:
+    """Another connection has changed something, and doesn't commit while in it."""
     if connection.vendor == "sqlite":
         pytest.skip("SQLite locks no rows")
-    edited, fine = due(), due()
     holds, may_go = Event(), Event()
 
-    def edit() -> None:
+    def hold() -> None:
         with transaction.atomic():
-            Schedule.objects.select_for_update().get(pk=edited.pk)
+            change()
             holds.set()
             may_go.wait(PATIENCE)
         connection.close()
 
-    editor = Thread(target=edit)
-    editor.start()
+    holder = Thread(target=hold)
+    holder.start()
     try:
         assert holds.wait(PATIENCE)
-        assert [fire.schedule for fire in schedules.enqueue_due(NOON)] == [fine]
+        yield
     finally:
         may_go.set()
-        editor.join()
-    assert [fire.schedule for fire in schedules.enqueue_due(NOON)] == [edited]
+        holder.join()
+
+
+@pytest.mark.django_db(transaction=True)
+class TestOpenTransactionsOfOthers:
+    def test_an_edit_holds_up_no_other_schedule(self) -> None:
+        edited, fine = due(), due()
+        with an_open_transaction(lambda: Schedule.objects.select_for_update().get(pk=edited.pk)):
+            assert [fire.schedule for fire in schedules.enqueue_due(NOON)] == [fine]
+        assert [fire.schedule for fire in schedules.enqueue_due(NOON)] == [edited]
+
+    def test_the_same_request_holds_up_no_other_schedule(self) -> None:
+        """Whether it will wait in the queue is known at the end of that transaction only."""
+        asked, fine = due(), due()
+        with an_open_transaction(lambda: enqueue(asked.job)):
+            with pytest.raises(OperationalError):
+                schedules.enqueue_due(NOON)
+            assert [fire.schedule for fire in Fire.objects.all()] == [fine]
+        (fire,) = schedules.enqueue_due(NOON)
+        assert (fire.schedule, fire.outcome) == (asked, "duplicate")
+
+    def test_who_fires_is_as_patient_afterwards_as_before(self) -> None:
+        before = patience()
+        with queue.impatient():
+            inside = patience()
+        assert patience() == before
+        assert (inside == before) is (connection.vendor == "sqlite")
+
+
+def patience() -> object:
+    """How long this connection waits for a row that another one holds, in the database's words."""
+    ask = {"postgresql": "SHOW lock_timeout", "mysql": "SELECT @@innodb_lock_wait_timeout"}
+    with connection.cursor() as cursor:
+        cursor.execute(ask.get(connection.vendor, "SELECT 0"))
+        return cursor.fetchone()[0]
 
 
 class TestMisfires:
@@ -592,19 +628,6 @@ class TestRefresh:
             schedules.refresh(NOON - 3 * HOUR)
         assert now(schedule).next_fire_at == NOON - 2 * HOUR
         assert "set back" in caplog.text
-
-
-class TestPruning:
-    def test_old_fire_times_go_but_for_the_last_one(self) -> None:
-        often, seldom = a_schedule(last_fire_at=NOON), a_schedule(last_fire_at=NOON - 400 * DAY)
-        for schedule, moment in (
-            *((often, NOON - 2 * DAY), (often, NOON - HOUR), (often, NOON)),
-            (seldom, NOON - 400 * DAY),
-        ):
-            Fire.objects.create(schedule=schedule, fire_at=moment, outcome="added")
-        assert list(queue.prune(NOON - DAY)) == []
-        assert [moment for moment, _, _ in history(often)] == [NOON - HOUR, NOON]
-        assert [moment for moment, _, _ in history(seldom)] == [NOON - 400 * DAY]
 
 
 class TestClock:

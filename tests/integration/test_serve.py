@@ -122,6 +122,23 @@ def fetch(url: str) -> str:
         return str(answer.read().decode())
 
 
+def test_a_file_in_the_inbox_has_a_job_run(site: Service, start: Start) -> None:
+    site.manage("demodata", check=True)
+    site.manage("queue", "clear", "--yes", check=True)
+    process = start(sys.executable, "manage.py", "serve", "--port=0", **site.environment)
+    (site.data_dir / "inbox" / "order.edi").write_text("x")
+
+    def told() -> list[str]:
+        rows = site.json("queue", "list")
+        return [row["log_tail"] for row in rows if row["source"] == "dirmonitor"]
+
+    wait_until(lambda: any("order.edi" in tail for tail in told()), PATIENCE, "the Job's output")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(PATIENCE) == 0
+    assert process.stdout is not None
+    assert process.stdout.read().count("ended by itself") == 0  # and nobody is left to write
+
+
 def test_site_and_service(site: Service, start: Start) -> None:
     site.manage("demodata", check=True)
     process = start(sys.executable, "manage.py", "serve", "--port=0", **site.environment)

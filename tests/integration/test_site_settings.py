@@ -48,7 +48,13 @@ def test_defaults(tmp_path: Path) -> None:
     assert found["ALLOWED_HOSTS"] == ["localhost", "127.0.0.1", "[::1]"]
     assert found["TIME_ZONE"] == "UTC"
     assert found["SECRET_KEY"] == (tmp_path / "secret_key").read_text().strip()
-    assert found["JOBQUEUE"] == {"DATA_DIR": str(tmp_path), "HOST": socket.gethostname()}
+    assert found["JOBQUEUE"] == {
+        "DATA_DIR": str(tmp_path),
+        "HOST": socket.gethostname(),
+        "SITE_URL": "",
+        "HEALTH": False,
+        "METRICS_TOKEN": None,
+    }
     database = found["DATABASES"]["default"]
     assert (database["ENGINE"], database["NAME"]) == (SQLITE, str(tmp_path / "db.sqlite3"))
 
@@ -111,6 +117,14 @@ def test_size_and_count_of_the_log(tmp_path: Path) -> None:
     handler = found["LOGGING"]["handlers"]["jobqueue"]
     assert handler["filename"] == str(tmp_path / "logs" / "jobqueue.log")
     assert (handler["max_bytes"], handler["count"]) == (1000, 3)
+
+
+def test_the_log_is_text_or_json(tmp_path: Path) -> None:
+    for given, name in (("", "line"), ("text", "line"), ("json", "json")):
+        handlers = settings(tmp_path, LOG_FORMAT=given)["LOGGING"]["handlers"]
+        assert {handlers[sink]["formatter"] for sink in ("jobqueue", "console")} == {name}
+    last = run(DUMP, tmp_path, LOG_FORMAT="xml").stderr.splitlines()[-1]
+    assert "LOG_FORMAT is 'xml'; it takes 'text' or 'json'." in last
 
 
 @pytest.mark.parametrize("https", [True, False])

@@ -170,6 +170,25 @@ class TestPriority:
         assert Execution.objects.get().priority == 5
 
 
+class TestAmend:
+    def test_a_waiting_one(self) -> None:
+        waiting = a_waiting(details={"count": 1})
+        assert queue.amend(waiting, lambda found: {**found, "more": 2})
+        assert waiting.details == Execution.objects.get().details == {"count": 1, "more": 2}
+
+    def test_what_runs_then_says_so_to_its_end(self) -> None:
+        queue.amend(a_waiting(), lambda _: {"count": 1})
+        run = queue.claim("default")
+        assert run is not None
+        queue.finish(run, an_end(details={"error": "none"}))
+        assert Execution.objects.get().details == {"count": 1, "error": "none"}
+
+    def test_not_a_running_one(self) -> None:
+        run = a_run(details={"count": 1})
+        assert not queue.amend(run, lambda _: {})
+        assert Execution.objects.get().details == {"count": 1}
+
+
 class TestStop:
     def test_it_is_noted_for_its_worker(self) -> None:
         run = a_run()

@@ -23,12 +23,12 @@ def enqueue(what: list[str] | str, **options: Any) -> dict[str, Any]:
 
 
 def create_job(**fields: Any) -> int:
-    """Save a Job; limits are seconds."""
+    """Save a Job; limits and delays are seconds."""
     from datetime import timedelta
 
     from jobqueue.api import Job
 
-    for name in ("max_runtime", "kill_after"):
+    for name in ("max_runtime", "kill_after", "retry_delay", "retry_max_delay"):
         if name in fields:
             fields[name] = timedelta(seconds=fields[name])
     return Job.objects.create(**fields).pk

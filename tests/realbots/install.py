@@ -41,6 +41,7 @@ PICKLIST_CSV = "SCREW-M4;200;4711\nNUT-M4;50;4712\n"
 #: Route -> the name and text of a file for it.
 SAMPLES = {
     "copy": ("orders.edi", ORDERS_EDIFACT),
+    "pieces": ("orders.edi", ORDERS_EDIFACT),
     "slow": ("orders.edi", ORDERS_EDIFACT),
     "translate": ("orders.csv", ORDERS_CSV),
     "faulty": ("picklist.csv", PICKLIST_CSV),
@@ -65,6 +66,18 @@ sendreportifprocesserror = False
 [webserver]
 environment = development
 
+[jobqueue]
+enabled = True
+
+[dirmonitor1]
+path = {directory}/in/copy
+filemask = *.edi
+route = copy
+
+[dirmonitor2]
+path = {directory}/in/pieces
+route = pieces
+
 [directories]
 botssys = {directory}/data
 usersys = usersys
@@ -86,6 +99,11 @@ class RealBots:
     directory: Path
     #: The TCP port on 127.0.0.1 that an engine holds while it runs.
     port: int
+
+    @property
+    def ini(self) -> Path:
+        """The bots.ini of the configuration that works."""
+        return self.directory / "conf" / "bots.ini"
 
     def engine(self, *words: str, configuration: str = "conf") -> list[str]:
         """The argv of bots-engine with these options and routes."""

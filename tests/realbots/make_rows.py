@@ -15,6 +15,7 @@ RAW = {"fromeditype": "raw", "frommessagetype": "raw", "translateind": 2}
 CSV = {"fromeditype": "csv", "toeditype": "csv", "translateind": 1}
 ROUTES = {
     "copy": RAW,
+    "pieces": RAW,
     "slow": RAW,
     "translate": dict(CSV, frommessagetype="orders", tomessagetype="picklist"),
     # No translation starts at a picklist: each file is an error in the run.
@@ -37,7 +38,9 @@ def put_route(directory, name, fields):
     # Bots' models can be imported only after its initialisation.
     from bots.models import routes
 
-    incoming = put_channel(name, "in", os.path.join(directory, "in", name), "*", remove=True)
+    # What is still written has another name.
+    mask = "*.edi" if name == "copy" else "*"
+    incoming = put_channel(name, "in", os.path.join(directory, "in", name), mask, remove=True)
     outgoing = put_channel(name, "out", os.path.join(directory, "out", name), "{infile}")
     fields = dict(fields, active=True, fromchannel=incoming, tochannel=outgoing)
     routes.objects.update_or_create(idroute=name, seq=1, defaults=fields)

@@ -8,6 +8,7 @@ import pytest
 from django.utils import timezone
 
 from jobqueue.admin import display
+from jobqueue.output import readable
 
 
 @pytest.mark.parametrize(
@@ -50,7 +51,7 @@ def test_a_moment_of_another_day_has_its_date() -> None:
     ],
 )
 def test_output(printed: str, shown: str) -> None:
-    assert display.output(printed) == shown
+    assert readable(printed) == shown
 
 
 def test_a_long_text_is_cut_and_escaped() -> None:

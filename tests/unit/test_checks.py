@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from django.core import checks as django_checks
 from django.core.checks import CheckMessage, Error, Warning
+from django.core.management import call_command
 from django.db import connection
 from django.db.models.functions import Now
 from django.db.utils import ConnectionHandler
@@ -22,6 +23,9 @@ from jobqueue import checks, conf
 from jobqueue.models import Lease
 
 Given = Callable[..., list[CheckMessage]]
+
+#: A webhook that is fine.
+HOOK = {"url": "https://x.example/hook", "key": "0123456789abcdef"}
 
 
 def ids(found: Sequence[CheckMessage]) -> list[str | None]:
@@ -63,13 +67,28 @@ class TestSettings:
             "ALLOWED_PROGRAMS": ["/opt/*"],
             "MAX_RUNTIME": 60,
             "KILL_AFTER": timedelta(hours=1),
+            "QUEUE_RECIPIENTS": {"etl": ["team", "a@example.com"]},
+            "RECIPIENTS": {"team": {"to": ["b@example.com"], "profile": "p"}},
+            "MAIL_PROFILES": {"p": {"host": "mail.example.com"}},
+            "MAIL_FROM": "a@example.com",
+            "SITE_URL": "https://edi.example.com/",
+            "ALARM_QUIET": 60,
             "LOG_LIMIT": 1024,
             "LOG_TAIL": 0,
             "LEASE": timedelta(minutes=1),
             "BUSY_DELAY": 1.5,
             "BUSY_DELAY_MAX": 60,
             "BUSY_ATTEMPTS": 3,
+            "KEEP_RUNS": 0,
             "KEEP_DAYS": 30,
+            "KEEP_FAILED_DAYS": None,
+            "KEEP_OUTPUT_DAYS": 36500,
+            "HEALTH": True,
+            "METRICS_TOKEN": "secret-secret-secret",
+            "CHANNELS": {"webhook:ops": {"url": "https://x.example/", "key": "hunter2" * 3}},
+            "CHANNEL_KINDS": {"sms": "portal.channels.Sms"},
+            "ALLOWED_NETWORKS": ["10.1.0.0/16", "fd00::/8"],
+            "REMIND_AFTER": 24 * 3600,
         }
         assert fine.keys() == set(conf.KEYS)
         assert given(fine) == []
@@ -131,6 +150,22 @@ class TestSettings:
             ("BUSY_DELAY_MAX", "x"),
             ("BUSY_ATTEMPTS", 1.5),
             ("KEEP_DAYS", timedelta(days=1)),
+            ("KEEP_DAYS", 36501),
+            ("KEEP_OUTPUT_DAYS", -1),
+            ("KEEP_RUNS", None),
+            ("HEALTH", 1),
+            ("HEALTH", "yes"),
+            ("METRICS_TOKEN", "short"),
+            ("METRICS_TOKEN", "with a space in the midst"),
+            ("METRICS_TOKEN", "long enough but\nwith a line break"),
+            ("METRICS_TOKEN", True),
+            ("ALARM_QUIET", "5 min"),
+            ("ALARM_QUIET", -1),
+            ("RECIPIENTS", ["a@example.com"]),
+            ("QUEUE_RECIPIENTS", "a@example.com"),
+            ("MAIL_PROFILES", []),
+            ("MAIL_FROM", 1),
+            ("SITE_URL", None),
         ],
     )
     def test_e002_a_wrong_value(self, given: Given, key: str, value: object) -> None:
@@ -140,12 +175,97 @@ class TestSettings:
         assert key in error.msg
         assert str(error.hint).startswith("It takes ")
 
+    def test_a_secret_is_not_shown(self, given: Given) -> None:
+        [error] = given(METRICS_TOKEN="hush hush hush hush hush")
+        assert "hush" not in f"{error.msg} {error.hint}"
+        assert "hush" not in repr(conf.Settings(METRICS_TOKEN="hush"))
+
     def test_w003_a_broken_environment(self, given: Given) -> None:
         [warning] = given(ENVIRONMENTS={"etl": {"virtualenv": "/nowhere"}, "fine": {}})
         assert isinstance(warning, Warning)
         assert warning.id == "jobqueue.W003"
         assert "'etl'" in warning.msg
         assert "/nowhere" in warning.msg
+
+    @pytest.mark.parametrize(
+        ("key", "value", "words"),
+        [
+            ("SITE_URL", "edi.example.com", "SITE_URL isn't"),
+            ("SITE_URL", "javascript:alert(1)", "SITE_URL isn't"),
+            ("MAIL_FROM", "Bots", "MAIL_FROM: 'Bots'"),
+            ("MAIL_FROM", "a@b\nBcc: c@d", "MAIL_FROM: "),
+            ("MAIL_PROFILES", {"x": "smtp"}, "'x']: it isn't a dict"),
+            ("MAIL_PROFILES", {"x": {"port": 25}}, "'x']: it names no host"),
+            ("MAIL_PROFILES", {"x": {"host": "h", "port": "25"}}, "'x']: its port"),
+            ("MAIL_PROFILES", {"x": {"host": "h", "tls": "yes"}}, "'x']: its tls is none of"),
+            ("MAIL_PROFILES", {"x": {"host": "h", "pasword": "hunter2"}}, "no setting 'pasword'"),
+            ("MAIL_PROFILES", {"x": {"host": "h", "sender": "me\n"}}, "'x']: its sender"),
+            ("RECIPIENTS", {"x": ["a@example.com"]}, "'x']: it isn't a dict"),
+            ("RECIPIENTS", {"x": {"to": "a@example.com"}}, "'to' isn't a list"),
+            ("RECIPIENTS", {"x": {"to": ["a@b\nBcc: c"]}}, r"'a@b\\nBcc: c' is no mail address"),
+            ("RECIPIENTS", {"x": {"to": ["a@b"], "profile": "p"}}, "no SMTP profile 'p'"),
+            ("QUEUE_RECIPIENTS", {"etl": "a@example.com"}, "'etl']: it isn't a list"),
+            ("QUEUE_RECIPIENTS", {"etl": ["team"]}, "'team' is no mail address"),
+            ("QUEUE_RECIPIENTS", {"etl": ["webhook:gone"]}, "'webhook:gone' is no mail address"),
+            ("CHANNELS", {"ops": {}}, "'ops']: its name isn't kind:name"),
+            ("CHANNELS", {1: {}}, "its name isn't kind:name"),
+            ("CHANNELS", {"sms:x": {}}, "there is no kind of channel 'sms'"),
+            ("CHANNELS", {"ping:x": {}}, "mail and pings have their own settings"),
+            ("CHANNELS", {"webhook:x": "hunter2"}, "'webhook:x']: it isn't a dict"),
+            ("CHANNELS", {"webhook:x": {**HOOK, "kee": "hunter2"}}, "no setting 'kee'"),
+            ("CHANNELS", {"webhook:x": {**HOOK, "url": "ftp://hunter2"}}, "its url: A web address"),
+            ("CHANNELS", {"webhook:x": {**HOOK, "url": "http://10.1.2.3/hunter2"}}, "ALLOWED_NET"),
+            ("CHANNELS", {"webhook:x": {**HOOK, "key": "hunter2"}}, "its key isn't a secret of 16"),
+        ],
+    )
+    def test_w017_a_broken_mail_setting(
+        self, given: Given, key: str, value: object, words: str
+    ) -> None:
+        [warning] = given({key: value})
+        assert isinstance(warning, Warning)
+        assert warning.id == "jobqueue.W017"
+        assert words in warning.msg
+        assert "hunter2" not in warning.msg
+
+    def test_a_broken_mail_setting_keeps_no_command_from_running(self, settings: Settings) -> None:
+        settings.JOBQUEUE = {**settings.JOBQUEUE, "MAIL_PROFILES": {"x": {"hots": "h"}}}
+        call_command("check")
+
+    @pytest.mark.parametrize(
+        ("profile", "is_told"),
+        [
+            ({"host": "h", "port": 25}, True),
+            ({"host": "h", "port": 2525}, True),
+            ({"host": "h", "port": 587, "tls": "none"}, True),
+            ({"host": "h", "port": 587}, False),
+            ({"host": "h", "port": 465}, False),
+            ({"host": "h", "tls": "starttls"}, False),
+            ({"host": "localhost"}, False),
+            ({"host": "127.0.0.2"}, False),
+            ({"host": "::1"}, False),
+        ],
+    )
+    def test_w018_a_password_that_others_can_read(
+        self, given: Given, profile: dict[str, Any], is_told: bool
+    ) -> None:
+        secret = {"user": "queue", "password": "hunter2"}
+        found = given(MAIL_PROFILES={"p": profile | secret})
+        assert ids(found) == (["jobqueue.W018"] if is_told else [])
+        assert all("hunter2" not in message.msg for message in found)
+        assert given(MAIL_PROFILES={"p": profile}) == []
+
+    def test_mail_settings_that_are_fine(self, given: Given) -> None:
+        found = given(
+            SITE_URL="https://edi.example.com/portal",
+            MAIL_FROM="Bots <bots@example.com>",
+            MAIL_PROFILES={"p": {"host": "h", "port": 465, "tls": "ssl", "password": ""}},
+            RECIPIENTS={"team": {"to": ["a@b", "c@d.example", "webhook:x"], "profile": "p"}},
+            QUEUE_RECIPIENTS={"etl": ["team", "d@e.example", "webhook:x"]},
+            CHANNELS={"webhook:x": {**HOOK, "url": "http://10.1.2.3/"}},
+            ALLOWED_NETWORKS=["10.0.0.0/8"],
+            ALARM_QUIET=0,
+        )
+        assert found == []
 
     def test_every_mistake_is_found_at_once(self, given: Given) -> None:
         found = given(HOSTS=1, LOG_TAIL="x", ENVIRONMENTS={"a": 1})

@@ -38,7 +38,9 @@ class TestSettings:
     def test_each_key_has_a_row(self) -> None:
         assert {f.name for f in fields(conf.Settings)} <= rows("docs/settings.md")
 
-    @pytest.mark.parametrize("key", ["LOG_LIMIT", "LOG_TAIL", "BUSY_ATTEMPTS", "KEEP_DAYS"])
+    @pytest.mark.parametrize(
+        "key", ["LOG_LIMIT", "LOG_TAIL", "BUSY_ATTEMPTS", "KEEP_DAYS", "KEEP_OUTPUT_DAYS"]
+    )
     def test_defaults_are_those_of_the_code(self, key: str) -> None:
         default = getattr(conf.Settings(), key)
         row = re.search(rf"^\| `{key}` \| ([^|]+)", text("docs/settings.md"), re.MULTILINE)
@@ -165,3 +167,37 @@ def _anchors(page: Path) -> set[str]:
     headings = _HEADING.findall(_CODE.sub("", page.read_text(encoding="utf-8")))
     plain = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
     return {heading.replace(" ", "-") for heading in plain}
+
+
+class TestWhatToDoWhen:
+    """Its quotes are what the code says."""
+
+    def said(self) -> list[str]:
+        """Each text in the code."""
+        modules = [path for app in APPS for path in (ROOT / app).rglob("*.py")]
+        found = [text for path in modules for text in _texts(path)]
+        return found + [path.read_text() for app in APPS for path in (ROOT / app).rglob("*.html")]
+
+    def quotes(self) -> list[str]:
+        return re.findall(r"“([^”]+)”", text("docs/what-to-do-when.md"))
+
+    def test_each_is_somewhere_in_the_code(self) -> None:
+        pieces = {piece.strip() for quote in self.quotes() for piece in quote.split("…")}
+        wanted = {re.sub(r"\d+", "…", piece).strip(" .:()") for piece in pieces} - {""}
+        parts = {part.strip() for piece in wanted for part in piece.split("…")} - {""}
+        assert len(parts) > 30
+        said = "\n".join(self.said())
+        assert not [part for part in parts if part not in said]
+
+    def test_its_events_are_known(self) -> None:
+        page = text("docs/what-to-do-when.md").partition("## A line in the log")[2]
+        page = page.partition("\n## ")[0]
+        events = set(re.findall(r"`(\w+\.\w+)`", page))
+        assert len(events) > 10
+        assert events <= rows("docs/operating.md")
+
+
+def _texts(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -36,6 +37,29 @@ def test_only_one_process_has_it() -> None:
         assert taken.wait(PATIENCE)
         assert not lock.acquire(block=False)
         assert not lock.acquire(timeout=0.05)
+
+
+def test_only_one_thread_has_it() -> None:
+    lock, tries = KernelLock(), []
+    with lock:
+        other = threading.Thread(target=lambda: tries.append(lock.acquire(timeout=0.05)))
+        other.start()
+        other.join()
+    assert tries == [False]
+    assert lock.acquire(block=False)
+
+
+def test_a_new_process_does_not_have_it_because_a_thread_of_the_old_one_has() -> None:
+    lock, taken = KernelLock(), _FORK.Event()
+    with lock:
+        starts = another_process(hold, lock, taken)
+        process = threading.Thread(target=starts.__enter__)
+        process.start()
+        process.join()
+    try:
+        assert taken.wait(PATIENCE)
+    finally:
+        starts.__exit__(None, None, None)
 
 
 def test_one_that_was_killed_gives_it_back() -> None:

@@ -6,7 +6,7 @@ import django
 import environ
 import pytest
 
-from botsproject.mail import mail_settings
+from botsproject.mail import mail_settings, managers
 
 SMTP = environ.Env.email_url_config("smtp+tls://clerk:secret@mail.example:587")
 
@@ -46,3 +46,10 @@ def test_a_backend_without_options(monkeypatch: pytest.MonkeyPatch) -> None:
     console = environ.Env.email_url_config("consolemail://")
     backend = "django.core.mail.backends.console.EmailBackend"
     assert mail_settings(console) == {"EMAIL_BACKEND": backend}
+
+
+def test_managers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(django, "VERSION", (5, 2, 0, "final", 0))
+    assert managers(["a@example.com"]) == [("", "a@example.com")]
+    monkeypatch.setattr(django, "VERSION", (6, 0, 0, "final", 0))
+    assert managers(["a@example.com"]) == ["a@example.com"]

@@ -81,7 +81,7 @@ class TestBelongs:
         ],
     )
     def test_to_the_directory_in(self, path: bytes, recursive: bool, expected: bool) -> None:
-        assert matching.belongs(path, b"/in", recursive=recursive) is expected
+        assert matching.belongs(path, {b"/in"}, recursive=recursive) is expected
 
 
 class TestRoots:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dirmonitor.settling import LONGEST_BURST, LONGEST_OPEN, Event, Settler, Signature
+from dirmonitor.settling import LONGEST_BURST, LONGEST_OPEN, Event, Reason, Settler, Signature
 
 A, B = b"/in/a", b"/in/b"
 SETTLE = 2.0
@@ -23,6 +25,10 @@ class World:
         self.settler = Settler(SETTLE, known)
         #: The requests that were made, with their moments.
         self.requests: list[tuple[float, set[bytes]]] = []
+        #: Whether requests are accepted.
+        self.is_accepting = True
+        #: The moments of looks at pending files.
+        self.looks: list[float] = []
 
     def scan(self) -> None:
         for path, signature in self.files.items():
@@ -44,17 +50,18 @@ class World:
             self.now += STEP
             self._look()
             at = self.settler.request_at(self.now)
-            if at is not None and at <= self.now:
+            if at is not None and at <= self.now and self.is_accepting:
                 ready = self.settler.ready()
                 self.requests.append((self.now, set(ready)))
                 self.settler.queued(ready)
 
     def _look(self) -> None:
         for path in list(self.settler.touching):
-            self.settler.touched(path, self.files.get(path), self.now)
+            self.settler.touched(path, self.files.get(path), self.now, self.now)
         for path in self.settler.to_look_at(self.now):
+            self.looks.append(self.now)
             is_open = self.open.get(path, False)
-            self.settler.looked(path, self.files.get(path), is_open, self.now)
+            self.settler.looked(path, self.files.get(path), is_open, self.now, self.now)
 
     def triggered(self) -> list[set[bytes]]:
         return [files for _, files in self.requests]
@@ -92,6 +99,16 @@ class TestReady:
         world.go(3)
         assert world.triggered() == [{A}]
 
+    def test_a_long_write_settles_once(self, world: World) -> None:
+        world.open[A] = True
+        world.write(A, 1, Event.ARRIVED, Event.WRITTEN)
+        world.go(3)
+        world.open[A] = False
+        world.write(A, 2, Event.WRITTEN, Event.CLOSED)
+        closed = world.now
+        world.go(6)
+        assert world.requests == [(closed + SETTLE, {A})]
+
     def test_each_change_starts_the_time_anew(self, world: World) -> None:
         for size in range(1, 10):
             world.write(A, size)
@@ -108,6 +125,18 @@ class TestReady:
         world.event(Event.WRITTEN)
         world.go(1.5)
         assert world.triggered() == []
+
+    @pytest.mark.parametrize(("settle", "after"), [(0.5, STEP), (2.5, 1.5), (60, 59)])
+    def test_another_settle_time_counts_from_the_last_change(
+        self, world: World, settle: float, after: float
+    ) -> None:
+        world.write(A)
+        world.scan()
+        world.go(1)
+        world.settler.change_settle(settle, world.now)
+        changed = world.now
+        world.go(60)
+        assert world.requests == [(changed + after, {A})]
 
     def test_the_age_of_a_file_means_nothing(self, world: World) -> None:
         world.files[A] = (1, 1, 0)  # as `cp -p` leaves it
@@ -132,13 +161,57 @@ class TestReady:
         assert world.triggered() == [{A}]
 
 
+class TestWaitingInVain:
+    """A Job that is disabled may leave many files ready for days."""
+
+    @pytest.mark.parametrize("is_open", [False, True])
+    def test_what_does_not_change_is_looked_at_ever_more_rarely(self, is_open: bool) -> None:
+        world = World()
+        world.is_accepting, world.open[A] = False, is_open
+        world.write(A)
+        world.scan()
+        world.go(10)
+        assert 6 <= len(world.looks) <= 9
+        world.go(LONGEST_OPEN - 30)
+        assert len(world.looks) <= 70
+        world.go(LONGEST_OPEN)
+        assert len(world.looks) <= 90
+        pauses = [after - before for before, after in pairwise(world.looks)]
+        assert max(pauses) <= 60 + STEP
+
+    def test_what_changes_is_looked_at_as_soon_as_ever(self) -> None:
+        world = World()
+        world.is_accepting = False
+        world.write(A)
+        world.scan()
+        world.go(1000)
+        world.looks.clear()
+        world.write(A, 2, Event.WRITTEN, Event.CLOSED)
+        world.go(10)
+        assert len(world.looks) >= 6
+
+    def test_what_is_confirmed_is_ready_when_it_was_looked_at(self) -> None:
+        world = World()
+        world.is_accepting = False
+        world.write(A)
+        world.write(B)
+        world.scan()
+        world.go(1000)
+        del world.files[B]
+        world.settler.confirm(world.now)
+        assert world.settler.request_at(world.now) is None
+        world.is_accepting = True
+        world.go(STEP)
+        assert world.triggered() == [{A}]
+
+
 class TestOpen:
     def test_a_file_that_is_open_for_writing_waits_for_its_close(self, world: World) -> None:
         world.open[A] = True
         world.write(A, 1, Event.ARRIVED, Event.WRITTEN)
         world.go(60)
         assert world.triggered() == []
-        assert world.settler.counts() == {"open for writing": 1}
+        assert world.settler.reasons() == {Reason.OPEN: [A]}
         world.open[A] = False
         world.event(Event.CLOSED)
         world.go(SETTLE)
@@ -213,19 +286,54 @@ class TestRaces:
         world.scan()
         world.go(1)
         world.event(Event.WRITTEN)
-        world.settler.looked(A, world.files[A], False, world.now + 1)
+        world.settler.looked(A, world.files[A], False, world.now + 1, world.now + 1)
         assert world.settler.ready() == {}
+
+    def test_what_comes_while_a_look_finds_it_gone_is_not_forgotten(self, settled: World) -> None:
+        looked_at = settled.now
+        settled.event(Event.LEFT)
+        settled.now += STEP
+        settled.write(A, 2, Event.ARRIVED, Event.CLOSED)
+        settled.settler.looked(A, None, False, settled.now, looked_at)
+        settled.go(3)
+        assert settled.triggered()[-1] == {A}
+        assert settled.files[A] == settled.settler.known[A]
 
     def test_what_changed_while_it_was_queued_stays_pending(self, world: World) -> None:
         world.write(A)
         world.scan()
         world.now += SETTLE
-        world.settler.looked(A, world.files[A], False, world.now)
+        world.settler.looked(A, world.files[A], False, world.now, world.now)
         ready = world.settler.ready()
         world.event(Event.WRITTEN)
         world.settler.queued(ready)
         world.go(3)
         assert world.triggered() == [{A}]
+
+    def test_what_is_gone_while_it_was_queued_is_forgotten(self, world: World) -> None:
+        world.write(A)
+        world.scan()
+        world.now += SETTLE
+        world.settler.looked(A, world.files[A], False, world.now, world.now)
+        ready = world.settler.ready()
+        world.settler.gone(A)
+        world.settler.queued(ready)
+        assert (world.settler.known, world.settler.forgotten) == ({}, {A})
+
+    def test_two_that_changed_places_are_both_new(self, settled: World) -> None:
+        settled.write(B, 2, Event.ARRIVED)
+        settled.go(3)
+        settled.requests.clear()
+        settled.files[A], settled.files[B] = settled.files[B], settled.files[A]
+        for event, path in (
+            (Event.LEFT, A),
+            (Event.ARRIVED, B),
+            (Event.LEFT, B),
+            (Event.ARRIVED, A),
+        ):
+            settled.event(event, path)
+        settled.go(3)
+        assert settled.triggered() == [{A, B}]
 
 
 class TestKnown:
@@ -269,6 +377,14 @@ class TestTouched:
         settled.scan()
         settled.go(5)
         assert settled.triggered() == []
+
+    def test_a_scan_that_sees_it_first_is_no_change(self, settled: World) -> None:
+        settled.files[A] = (1, 1, 77)
+        settled.event(Event.TOUCHED)
+        settled.scan()
+        settled.go(5)
+        assert settled.triggered() == []
+        assert settled.settler.renewed == {A: (1, 1, 77)}
 
     @pytest.mark.parametrize("pause", [0, 1])
     def test_nor_is_the_close_of_touch_itself(self, settled: World, pause: int) -> None:
@@ -328,5 +444,6 @@ def test_whatever_happens_each_last_version_triggers_and_none_does_while_open(
     world.open.clear()
     world.scan()
     world.go(30)
+    assert world.settler.next_look_at() is None
     assert not world.settler.pending
     assert world.settler.known == world.files

@@ -99,6 +99,12 @@ class TestUntil:
         with timezone.override(BERLIN), pytest.raises(ValueError, match=r"no |over|too long"):
             times.until(text, NOW)
 
+    @pytest.mark.parametrize("text", ["9999-12-31T23:59:59", "2100-01-01", "4000d"])
+    @pytest.mark.parametrize("zone", ["America/New_York", "Pacific/Kiritimati", "UTC"])
+    def test_no_pause_ends_after_all_who_know_of_it(self, text: str, zone: str) -> None:
+        with timezone.override(zone), pytest.raises(ValueError, match=r"ten years|no such moment"):
+            times.until(text, NOW)
+
 
 @pytest.mark.parametrize(
     ("seconds", "shown"),

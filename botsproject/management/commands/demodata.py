@@ -1,27 +1,31 @@
 """``manage.py demodata``."""
 
+from argparse import Namespace
 from pathlib import Path
-from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand
 
 from botsproject.demo import data
+from jobqueue.commands import QueueCommand
 
 
-class Command(BaseCommand):
+class Command(QueueCommand):
     """Fill an empty database."""
 
     help = (
-        "Puts a login, some Jobs and Schedules into an empty database, and shows the login. "
+        "Puts a login, some Jobs, Schedules and a directory monitor into an empty database, and "
+        "shows the login. "
         "A database with users or Jobs of its own is left as it is."
     )
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def run(self, options: Namespace) -> None:
         """Create what is missing; show the login."""
         file = Path(settings.DATA_DIR) / "demo-login.txt"
         data.create_login(file)
         if data.create_jobs():
-            self.stdout.write("Added Jobs and Schedules to look at.")
+            inbox = Path(settings.DATA_DIR) / "inbox"
+            data.create_monitor(inbox)
+            self.console.say("Added Jobs, Schedules and a directory monitor to look at.")
+            self.console.say(f"A file that is put into {inbox} has a Job run.")
         if file.exists():
-            self.stdout.write(f"The login ({file}):\n{file.read_text(encoding='ascii').rstrip()}")
+            self.console.say(f"The login ({file}):\n{file.read_text(encoding='ascii').rstrip()}")

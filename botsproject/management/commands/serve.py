@@ -17,12 +17,12 @@ from jobqueue.api import Execution, State, request_stop
 
 
 class Command(BaseCommand):
-    """The web site and the service together."""
+    """The web site and the services together."""
 
     help = (
-        "Runs the web site and qcluster in the foreground until Ctrl-C. The run that is going on "
-        "ends in its own time; a second Ctrl-C stops it. In production let a service manager "
-        "start each by itself."
+        "Runs the web site, qcluster and dirmonitor in the foreground until Ctrl-C. The run that "
+        "is going on ends in its own time; a second Ctrl-C stops it. In production let a service "
+        "manager start each by itself."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -34,7 +34,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, host: str, port: int, **options: Any) -> None:
         """Serve until asked to end."""
         with _listen(host, port) as listener:
-            programs = {"web": _web(listener), "qcluster": _qcluster()}
+            programs = {"web": _web(listener)}
+            programs |= {name: _service(name) for name in ("qcluster", "dirmonitor")}
             say(f"The site is at http://{host}:{listener.getsockname()[1]}/ (Ctrl-C ends it)")
             code = supervise(
                 programs,
@@ -67,8 +68,8 @@ def _web(listener: socket.socket) -> list[str]:
     return [sys.executable, "-m", "gunicorn", *options, bind, f"{module}:{name}"]
 
 
-def _qcluster() -> list[str]:
-    return [sys.executable, "-m", "django", "qcluster", f"--pythonpath={settings.BASE_DIR}"]
+def _service(name: str) -> list[str]:
+    return [sys.executable, "-m", "django", name, f"--pythonpath={settings.BASE_DIR}"]
 
 
 def _running() -> list[Execution]:

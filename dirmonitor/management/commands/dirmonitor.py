@@ -2,34 +2,39 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
-from datetime import datetime
-from typing import Any
+from argparse import Namespace
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import Error
-from django.utils import timezone
+from django.core.management.base import CommandParser
 
-from jobqueue.api import printable
+from jobqueue.commands import QueueCommand, check_database, dumps, refuse
 
 from ...models import DirMonitor, Service
+from .. import ending, monitor_rows
 
-_STATUS = (
-    *("id", "name", "path", "enabled", "status", "status_since", "status_note"),
-    *("files_pending", "pending_note", "last_trigger_at"),
-)
+_EXAMPLES = """examples:
+  manage.py dirmonitor                     the service: runs until SIGTERM or Ctrl-C
+  manage.py dirmonitor --once              for a line of cron
+  manage.py dirmonitor --once --dry-run    what would be queued
+  manage.py dirmonitor --status
+
+exit codes:
+  0  it was asked to end; --once: all that was ready is queued
+  1  the database can't be used; --once: a Job was refused, or a path is missing or unreachable;
+     a line says which, and the files stay pending
+"""
 
 
-class Command(BaseCommand):
+class Command(QueueCommand):
     """Runs until SIGTERM or SIGINT, unless it is asked for less."""
 
     help = "Watch the directories of all monitors, and queue their Jobs when files are ready."
-    requires_system_checks = []
+    examples = _EXAMPLES
 
     def add_arguments(self, parser: CommandParser) -> None:
         """What else than to run as a service."""
+        super().add_arguments(parser)
         one_of = parser.add_mutually_exclusive_group()
         one_of.add_argument(
             "--once", action="store_true", help="look, let files settle, queue, and end"
@@ -42,57 +47,45 @@ class Command(BaseCommand):
         )
         parser.add_argument("--json", action="store_true", help="with --status: one array")
 
-    def handle(self, *args: Any, **options: Any) -> None:
-        """Run, or show the status; an error is one line."""
-        try:
-            if options["status"]:
-                self._show(as_json=options["json"])
-            elif sys.platform == "linux":
-                self._run(**options)
-            else:
-                raise CommandError("The directory monitor runs on Linux.")
-        except Error as error:
-            raise CommandError(f"The database can't be used: {printable(str(error))}") from error
+    def run(self, options: Namespace) -> int:
+        """Run, or show the status; the exit code."""
+        if options.json and not options.status:
+            refuse("--json goes with --status.")
+        if options.status:
+            self._show(as_json=options.json)
+            return 0
+        if sys.platform != "linux":
+            refuse("The directory monitor runs on Linux.")
+        check_database("dirmonitor")
+        return self._serve(once=options.once, dry_run=options.dry_run)
 
-    def _run(self, *, once: bool, dry_run: bool, **_: Any) -> None:
+    def _serve(self, *, once: bool, dry_run: bool) -> int:
         from ...service import DirMonitorService  # inotify is Linux's
 
-        DirMonitor.objects.first(), Service.objects.first()  # fails now rather than for ever
-        service = DirMonitorService(once=once, say=self.stdout.write if dry_run else None)
+        service = DirMonitorService(once=once, say=self._say if dry_run else None)
         # It comes when somebody opens a file that is looked at, and would end the process.
         signal.signal(signal.SIGIO, signal.SIG_IGN)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: service.stop())
+        ending.on_signal(service.stop)
         service.run()
+        problems = service.problems() if once else []
+        for problem in problems:
+            self.console.note(problem)
+        return 1 if problems else 0
+
+    def _say(self, line: str) -> None:
+        """At once: whoever reads it through a pipe waits for it."""
+        self.console.say(line)
+        self.stdout.flush()
 
     def _show(self, *, as_json: bool) -> None:
-        rows = list(DirMonitor.objects.select_related("job").order_by("name"))
+        monitors = list(DirMonitor.objects.select_related("job").order_by("name"))
         if as_json:
-            self.stdout.write(json.dumps([_row(row) for row in rows], default=_plain, indent=2))
+            alive = {"service_alive": Service.objects.alive().exists()}
+            self.console.say(dumps([monitor_rows.row(monitor) | alive for monitor in monitors]))
             return
-        for row in rows:
-            self.stdout.write(_line(row))
-        if not Service.objects.alive().exists() and any(row.enabled for row in rows):
-            self.stderr.write("No directory monitor runs: start `manage.py dirmonitor`.")
-
-
-def _row(row: DirMonitor) -> dict[str, Any]:
-    shown = {name: getattr(row, name) for name in _STATUS}
-    return shown | {"job": row.job.name, "last_execution": row.last_execution_id}
-
-
-def _plain(value: datetime) -> str:
-    return value.isoformat()
-
-
-def _line(row: DirMonitor) -> str:
-    """``In: watching /in; 2 files pending (2 settling)``."""
-    status = str(row.get_status_display()) or "not seen yet"
-    parts = [f"{row.name}: {status if row.enabled else 'disabled'} {row.path}"]
-    if row.files_pending:
-        parts.append(f"{row.files_pending} pending ({row.pending_note})")
-    if row.last_trigger_at:
-        local = timezone.localtime(row.last_trigger_at)
-        parts.append(f"last trigger {local:%Y-%m-%d %H:%M:%S}, execution {row.last_execution_id}")
-    parts += [row.status_note] if row.status_note else []
-    return printable("; ".join(parts))
+        if not monitors:
+            self.console.note("There are no directory monitors yet: see `manage.py monitors`.")
+        for monitor in monitors:
+            self.console.say(monitor_rows.line(monitor))
+        if monitor_rows.lacks_service(monitors):
+            self.console.note(monitor_rows.NO_SERVICE)

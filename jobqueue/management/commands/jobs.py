@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -14,8 +15,20 @@ from django.utils import timezone
 from ... import api, queue, requests
 from ...commandline import join, printable
 from ...models import Execution, Job, Schedule
-from .. import asking, direct, job_lines, job_options, json_rows, named, times
-from ..base import QueueCommand, confirm, login_name, one_line, refuse, subcommand
+from ...retrying import Plan
+from .. import (
+    asking,
+    deleting,
+    describing,
+    direct,
+    job_lines,
+    job_options,
+    json_rows,
+    named,
+    own_run,
+    times,
+)
+from ..base import QueueCommand, login_name, one_line, refuse, subcommand
 from ..console import Cell, ago, lasting, state
 from ..following import follow
 from ..job2queue_options import add_request_options
@@ -57,6 +70,8 @@ exit codes:
   --file: 0 if any line was queued or moved forward, 4 if all wait already
 """
 
+#: So many delays before retries are told.
+DELAYS = 8
 #: To tell the places of more than these takes longer than to queue them.
 FEW = 100
 
@@ -96,22 +111,18 @@ class Command(QueueCommand):
         sub.set_defaults(action=self.show)
 
     def _add_describing(self, parsers: Any) -> None:
-        sub = subcommand(parsers, "create", "create a Job", _CREATE)
-        job_options.add_arguments(sub)
-        sub.set_defaults(action=self.create)
-        sub = subcommand(parsers, "edit", "change what is given, and only that", _CREATE)
-        job_options.add_arguments(sub)
-        sub.add_argument("--rename", metavar="NAME", help="give it another name")
-        sub.set_defaults(action=self.edit)
-        sub = subcommand(parsers, "delete", "delete Jobs; the record of their runs is kept")
-        sub.add_argument("names", metavar="NAME", nargs="+")
-        sub.add_argument("--yes", action="store_true", help="don't ask")
-        sub.set_defaults(action=self.delete)
-        for name, enabled in (("enable", True), ("disable", False)):
-            about = "let Jobs accept requests" if enabled else "let Jobs accept no requests"
-            sub = subcommand(parsers, name, about)
-            sub.add_argument("names", metavar="NAME", nargs="+")
-            sub.set_defaults(action=partial(self.enable, enabled=enabled))
+        describing.add_subcommands(
+            parsers,
+            self,
+            job_options.add_arguments,
+            about=(
+                "create a Job",
+                "delete Jobs; the record of their runs is kept",
+                "let Jobs accept requests",
+                "let Jobs accept no requests",
+            ),
+            examples=_CREATE,
+        )
 
     def _add_running(self, parsers: Any) -> None:
         sub = subcommand(parsers, "run", "queue a run of a Job", _RUN)
@@ -121,6 +132,13 @@ class Command(QueueCommand):
         add_request_options(sub)
         sub.add_argument("--direct", action="store_true", help="run it here, in the foreground")
         sub.set_defaults(action=self.run_job)
+        for name, about in (
+            ("alarm", "inside of a job: raise its Job's alarm and mail it to who is told of it"),
+            ("notify", "inside of a job: mail something to who is told of it"),
+        ):
+            sub = subcommand(parsers, name, about)
+            sub.add_argument("text", metavar="TEXT", nargs="+", help="- alone: what stdin says")
+            sub.set_defaults(action=partial(self.tell, is_alarm=name == "alarm"))
 
     def list_jobs(self, options: Namespace) -> None:
         """All Jobs, with how their last run ended."""
@@ -142,16 +160,23 @@ class Command(QueueCommand):
             return
         row |= {"argv": job.command, "env": join(f"{k}={v}" for k, v in job.env.items())}
         row |= {name: _limit(row[name]) for name in ("max_runtime", "kill_after")}
+        row |= {name: _limit(row[name]) for name in row if name.startswith("keep_")}
+        row |= {name: lasting(row[name]) for name in ("retry_delay", "retry_max_delay")}
         for name, value in row.items():
-            self.console.say(f"{name + ':':<19}{printable(_in_words(value))}".rstrip())
+            self._fact(name, printable(_in_words(value)))
+        if (plan := job.plan()) is not None:
+            self._fact("retries", _retries(plan))
         for schedule in Schedule.objects.filter(job=job):
-            self.console.say(f"{'schedule:':<19}{printable(schedule.name)}: {timing(schedule)}")
+            self._fact("schedule", f"{printable(schedule.name)}: {timing(schedule)}")
         for execution in Execution.objects.filter(job=job).defer("log_tail")[:5]:
             now, took = timezone.now(), lasting(execution.elapsed(timezone.now()))
             words = f"execution {execution.pk}, {ago(execution.queued_at, now)}, took {took}: "
             words += execution.state.replace("_", " ")
             reason = f" ({printable(execution.reason)})" if execution.reason else ""
-            self.console.say(f"{'run:':<19}{words}{reason}")
+            self._fact("run", f"{words}{reason}")
+
+    def _fact(self, name: str, words: str) -> None:
+        self.console.say(f"{name + ':':<24}{words}".rstrip())
 
     def create(self, options: Namespace) -> None:
         """Store a new Job."""
@@ -171,14 +196,8 @@ class Command(QueueCommand):
         self.console.say(f"Changed: {printable(job.name)} runs {printable(job.command)}")
 
     def delete(self, options: Namespace) -> None:
-        """Delete them all, or none if a name is wrong."""
-        jobs = [named.find(Job, name) for name in options.names]
-        names = ", ".join(printable(job.name) for job in jobs)
-        schedules = Schedule.objects.filter(job__in=jobs).values_list("name", flat=True)
-        also = _and_with(len(jobs), list(schedules))
-        confirm(f"Delete {names}{also}?", options.yes)
-        Job.objects.filter(pk__in=[job.pk for job in jobs]).delete()
-        self.console.say(f"Deleted: {names}{also}")
+        """Delete them all, or none; the record of their runs is kept."""
+        deleting.delete(Job, options, self.console)
 
     def enable(self, options: Namespace, *, enabled: bool) -> None:
         """Enable or disable them all, or none if a name is wrong."""
@@ -205,6 +224,16 @@ class Command(QueueCommand):
             codes = [follow(answer.execution.pk, self.console) for answer in answers]
             return next((code for code in codes if code), 0)
         return min(codes, default=0)
+
+    def tell(self, options: Namespace, *, is_alarm: bool) -> None:
+        """Mail what the run has to say that this is called in."""
+        sent = own_run.tell(options.text, is_alarm=is_alarm)
+        if sent is None:
+            self.console.say(own_run.TOLD)
+            return
+        people = sum(len(message.recipients) for message in sent)
+        s = "" if people == 1 else "s"
+        self.console.say(f"To be mailed to {people} recipient{s}." if people else own_run.NOBODY)
 
     def _requests(self, options: Namespace) -> list[Execution]:
         if (options.file is None) == (options.name is None):
@@ -240,17 +269,17 @@ def _row(job: Any) -> list[str | Cell]:
     ]
 
 
-def _and_with(jobs: int, schedules: list[str]) -> str:
-    """What is deleted with so many Jobs: " and with it the schedule A", "" if nothing is."""
-    if not schedules:
-        return ""
-    they, s = "it" if jobs == 1 else "them", "" if len(schedules) == 1 else "s"
-    return f" and with {they} the schedule{s} {named.listed(schedules)}"
+def _retries(plan: Plan) -> str:
+    delays = [lasting(delay) for delay in islice(plan.delays(), DELAYS)]
+    more = ", …" if plan.attempts - 1 > DELAYS else ""
+    return f"after {', '.join(delays)}{more}"
 
 
 def _limit(value: Any) -> str:
     if value is None:
         return "the site's"
+    if isinstance(value, int):
+        return str(value)
     return lasting(value) if value else "none"
 
 

@@ -12,7 +12,7 @@ from ... import api, conf
 from ...models import Cluster, Execution, Source, State
 from ...models.fields import DEFAULT_QUEUE
 from ...requests import queue_name
-from .. import asking, json_rows, overview, situation, steering, times
+from .. import asking, examination, json_rows, overview, pruning, situation, steering, times
 from ..base import QueueCommand, confirm, login_name, one_line, subcommand, whole_number
 from ..console import Cell, ago, lasting, state
 
@@ -31,6 +31,21 @@ _PAUSE = """examples:
   queue pause -q reports --until 2026-02-01T06:00 --reason maintenance
 
 What runs goes on to its end, and requests are still accepted.
+"""
+_PRUNE = """examples:
+  queue prune --dry-run             how much the service would delete by now
+  queue prune                       do that at once
+  queue prune --days 7              the disk is full: a week is enough
+
+The service does the same by itself, once an hour and a little at a time.
+"""
+_DOCTOR = """exit codes: 0 all is well, 1 warnings, 2 errors
+
+Run it as the service's user, on each host.
+"""
+_ACK = """examples:
+  queue ack 12 --note "the partner's server is down, ticket 4711"
+  queue ack 12 --withdraw
 """
 _FORCE = "also recovery runs, which mend what a run that was cut off has left"
 
@@ -64,6 +79,10 @@ class Command(QueueCommand):
         sub.add_argument("--json", action="store_true", help="one array of objects")
         sub.set_defaults(action=self.list_executions)
 
+        sub = subcommand(parsers, "doctor", "check what goes wrong in real life", _DOCTOR)
+        sub.add_argument("--json", action="store_true", help="one array of objects")
+        sub.set_defaults(action=lambda o: examination.examine(self.console, o.json))
+
     def _add_queues(self, parsers: Any) -> None:
         sub = subcommand(parsers, "pause", "let a queue start nothing", _PAUSE)
         _add_queue(sub)
@@ -91,16 +110,21 @@ class Command(QueueCommand):
         sub.set_defaults(
             action=lambda o: steering.stop(o.ids, self.console, not o.no_wait, o.force)
         )
+        sub = subcommand(parsers, "ack", "say that somebody is on runs that went wrong", _ACK)
+        sub.add_argument("ids", metavar="ID", nargs="+")
+        sub.add_argument("--note", metavar="TEXT", default="", help="what is done about it")
+        sub.add_argument("--withdraw", action="store_true", help="take that back")
+        sub.set_defaults(action=self.acknowledge)
         sub = subcommand(parsers, "priority", "give a waiting execution another priority")
         sub.add_argument("id", metavar="ID")
         sub.add_argument("priority", metavar="N", help="1 (first) to 9 (last)")
         sub.set_defaults(action=self.priority)
-        sub = subcommand(parsers, "prune", "delete old ended executions and their log files")
-        days = "keep those of the last so many days; by default as JOBQUEUE['KEEP_DAYS'] says"
-        number = whole_number(0, steering.MOST_DAYS)
+        sub = subcommand(parsers, "prune", "delete now what is kept no longer", _PRUNE)
+        days = "all that ended more than so many days ago, whatever the settings and the Jobs keep"
+        number = whole_number(0, conf.KEEP_MOST)
         sub.add_argument("--days", metavar="N", type=number, help=days)
-        sub.add_argument("--dry-run", action="store_true", help="only say how many that are")
-        sub.set_defaults(action=self.prune)
+        sub.add_argument("--dry-run", action="store_true", help="only say how much that is")
+        sub.set_defaults(action=lambda o: pruning.prune(o.days, self.console, o.dry_run))
 
     def status(self, options: Namespace) -> None:
         """All queues, or one."""
@@ -118,7 +142,7 @@ class Command(QueueCommand):
         rows = rows[: options.limit]
         if options.json:
             self.console.say(json_rows.dumps(json_rows.executions(rows)))
-        elif listed := [_cells(execution) for execution in rows.defer("log_tail")]:
+        elif listed := list(map(_cells, rows.defer("log_tail").select_related("acknowledgement"))):
             titles = ["ID", "STATE", "CODE", "QUEUED", "TOOK", "PRIORITY", "QUEUE", "ASKED BY"]
             self.console.table([[*titles, "WHAT"], *listed])
         else:
@@ -152,14 +176,16 @@ class Command(QueueCommand):
             count = api.clear(options.queue, login_name())
         self.console.say(f"Cancelled {count} in queue {options.queue}.")
 
+    def acknowledge(self, options: Namespace) -> int:
+        """Colleagues see who is on it."""
+        if options.withdraw:
+            return steering.withdraw(options.ids, self.console)
+        with one_line("--note: "):
+            return steering.acknowledge(options.ids, options.note, self.console)
+
     def priority(self, options: Namespace) -> int:
         """The priority is checked before the execution is looked for."""
         return steering.set_priority(options.id, asking.priority(options.priority), self.console)
-
-    def prune(self, options: Namespace) -> None:
-        """By default what is older than the settings say."""
-        days = conf.current().KEEP_DAYS if options.days is None else options.days
-        steering.prune(days, self.console, options.dry_run)
 
 
 def _add_queue(parser: CommandParser, default: str | None = DEFAULT_QUEUE) -> None:
@@ -178,5 +204,5 @@ def _cells(execution: Execution) -> list[str | Cell]:
         str(execution.priority),
         execution.queue,
         overview.asked_by(execution),
-        situation.label(execution, now),
+        "; ".join(filter(None, [situation.label(execution, now), situation.on_it(execution)])),
     ]

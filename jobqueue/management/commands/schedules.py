@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from argparse import Namespace
 from datetime import datetime, timedelta, tzinfo
-from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -16,10 +15,10 @@ from django.utils import timezone
 from ... import recurrence
 from ...commandline import printable
 from ...models import Fire, Schedule
-from .. import json_rows, named, schedule_options
-from ..base import QueueCommand, confirm, one_line, refuse, subcommand, whole_number
+from .. import deleting, describing, json_rows, named, schedule_options
+from ..base import QueueCommand, one_line, refuse, subcommand, whole_number
 from ..console import COLOURS, Cell, ago, lasting
-from ..schedule_words import coming, moment, upcoming, words, zone
+from ..schedule_words import coming, moment, upcoming, words
 
 _EXAMPLES = """examples:
   manage.py schedules create "Night report" --job Report --cron "30 3 * * *"
@@ -97,22 +96,19 @@ class Command(QueueCommand):
         sub.set_defaults(action=self.next)
 
     def _add_describing(self, parsers: Any) -> None:
-        sub = subcommand(parsers, "create", "create a schedule", _CREATE)
-        schedule_options.add_arguments(sub)
-        sub.set_defaults(action=self.create)
-        sub = subcommand(parsers, "edit", "change what is given, and only that", _CREATE)
-        schedule_options.add_arguments(sub)
-        sub.add_argument("--rename", "--name", metavar="NAME", help="give it another name")
-        sub.set_defaults(action=self.edit)
-        sub = subcommand(parsers, "delete", "delete schedules; the record of runs is kept")
-        sub.add_argument("names", metavar="NAME", nargs="+")
-        sub.add_argument("--yes", action="store_true", help="don't ask")
-        sub.set_defaults(action=self.delete)
-        for name, enabled in (("enable", True), ("disable", False)):
-            about = "let schedules fire, from now on" if enabled else "let schedules fire no more"
-            sub = subcommand(parsers, name, about)
-            sub.add_argument("names", metavar="NAME", nargs="+")
-            sub.set_defaults(action=partial(self.enable, enabled=enabled))
+        describing.add_subcommands(
+            parsers,
+            self,
+            schedule_options.add_arguments,
+            about=(
+                "create a schedule",
+                "delete schedules; the record of runs is kept",
+                "let schedules fire, from now on",
+                "let schedules fire no more",
+            ),
+            examples=_CREATE,
+            rename=("--rename", "--name"),
+        )
 
     def list_schedules(self, options: Namespace) -> None:
         """All schedules, with what became of their last fire time."""
@@ -137,7 +133,7 @@ class Command(QueueCommand):
             row |= {"next": following, "last": json_rows.fires(history[:5])}
             self.console.say(json_rows.dumps(row))
             return
-        where = zone(schedule)
+        where = schedule.zone()
         for name, value in row.items():
             self._say(name, _in_words(name, value, where))
         for at in following:
@@ -205,12 +201,8 @@ class Command(QueueCommand):
             self.console.note(f"Note: {note}")
 
     def delete(self, options: Namespace) -> None:
-        """Delete them all, or none if a name is wrong."""
-        schedules = [named.find(Schedule, name) for name in options.names]
-        names = ", ".join(printable(schedule.name) for schedule in schedules)
-        confirm(f"Delete {names}?", options.yes)
-        Schedule.objects.filter(pk__in=[schedule.pk for schedule in schedules]).delete()
-        self.console.say(f"Deleted: {names}")
+        """Delete them all, or none; their Jobs are kept."""
+        deleting.delete(Schedule, options, self.console)
 
     def enable(self, options: Namespace, *, enabled: bool) -> None:
         """Enable or disable them all, or none if one can't be."""
@@ -233,7 +225,7 @@ def _zone(options: Namespace) -> str:
 
 
 def _row(schedule: Any, now: datetime) -> list[str | Cell]:
-    where = zone(schedule)
+    where = schedule.zone()
     last = ago(schedule.last_fire_at, now)
     outcome = (schedule.last_state or schedule.last_outcome or "").replace("_", " ")
     return [
@@ -257,7 +249,7 @@ def _time_row(at: datetime, schedule: Schedule | None, where: tzinfo, now: datet
     if schedule is None:
         return [moment(at, where), ago(at, now)]
     names = [printable(schedule.name), printable(schedule.job.name)]
-    return [moment(at, zone(schedule)), ago(at, now), *names]
+    return [moment(at, schedule.zone()), ago(at, now), *names]
 
 
 def _time_object(at: datetime, schedule: Schedule | None) -> json_rows.Row:

@@ -1,24 +1,25 @@
 // @ts-check
 "use strict";
 
-// The page of an execution: shows the end of the output, and loads itself again while it is open,
-// unless somebody is at work on it.
+// The page of an execution loads itself again when the run is in another state, unless somebody is
+// at work on it: then it says so.
 document.addEventListener("DOMContentLoaded", () => {
-    const EVERY = 5000; // milliseconds
+    const tools = document.querySelector(".jobqueue-output-tools");
     const log = document.querySelector(".jobqueue-log");
-    if (!document.body.classList.contains("model-execution")) return;
-    if (log) log.scrollTop = log.scrollHeight;
-    if (!document.body.classList.contains("jobqueue-refresh")) return;
+    if (!(tools instanceof HTMLElement) || !log) return;
 
     function isAtWork() {
-        const focused = document.activeElement;
         const reads = log && log.scrollTop + log.clientHeight < log.scrollHeight - 20;
         const selects = Boolean(document.getSelection()?.toString());
         const menu = document.querySelector("details.jobqueue-run-menu[open]");
-        return Boolean(reads || selects || menu || focused?.closest("form, .object-tools, details"));
+        const focused = document.activeElement?.closest("form input, form select, .object-tools, details");
+        return Boolean(reads || selects || menu || focused);
     }
 
-    setInterval(() => {
-        if (!document.hidden && !isAtWork()) location.reload();
-    }, EVERY);
+    document.addEventListener("jobqueue-state", event => {
+        if (!(event instanceof CustomEvent) || event.detail === tools.dataset.state) return;
+        const said = tools.querySelector(".jobqueue-output-said");
+        if (!isAtWork()) location.reload();
+        else if (said) said.textContent = tools.dataset.news ?? "";
+    });
 });

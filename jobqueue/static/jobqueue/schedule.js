@@ -18,6 +18,8 @@ document.addEventListener("DOMContentLoaded", () => {
     const kinds = document.querySelectorAll("[name=kind]");
     if (!(form instanceof HTMLFormElement) || !shown || !url || !kinds.length) return;
 
+    const browserZone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+
     /** @type {number | undefined} */
     let timer;
     let request = new AbortController();
@@ -80,10 +82,10 @@ document.addEventListener("DOMContentLoaded", () => {
     async function ask() {
         request.abort();
         request = new AbortController();
+        const body = new FormData(/** @type {HTMLFormElement} */ (form));
+        body.set("browser_zone", browserZone);
         try {
-            const answer = await fetch(/** @type {string} */ (url), {
-                method: "POST", body: new FormData(/** @type {HTMLFormElement} */ (form)), signal: request.signal,
-            });
+            const answer = await fetch(/** @type {string} */ (url), { method: "POST", body, signal: request.signal });
             if (answer.ok) show(await answer.json());
         } catch {
             // Asked again meanwhile, or the server is away: saving will tell.
@@ -97,6 +99,9 @@ document.addEventListener("DOMContentLoaded", () => {
 
     addErrorPlaces();
     showFields();
+    // The server, which drew the page, didn't know it.
+    const isKnown = document.querySelector(`[data-jobqueue-zone="${browserZone}"]`);
+    if (!isKnown && !form.querySelector(".errorlist")) ask();
     form.addEventListener("input", event => {
         const name = event.target instanceof HTMLInputElement ? event.target.name : "";
         if (name === "kind") showFields();

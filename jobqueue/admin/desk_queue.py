@@ -1,0 +1,288 @@
+"""A queue on the desk: what runs, and in one line what waits and what comes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from .. import desk
+from ..commandline import printable
+from ..desk import Desk
+from ..forecast import SOON, Place
+from ..models import Execution, Source, State
+from ..models.execution import DEFAULT_PRIORITY, FIRST
+from ..output import readable
+from ..queue_desk import Coming, QueueDesk, Waiting
+from . import actions, display, links, retry_words
+from . import desk_words as words
+
+#: Waiting requests of a queue that are shown.
+SHOWN = 50
+#: Lines at the end of the output, and characters of each.
+LINES, LINE = 6, 300
+#: A queue is overloaded when its schedules take more of the time than this.
+FULL = 1.0
+_FIRST = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass
+class RunningRow:
+    """What runs."""
+
+    pk: int
+    what: SafeString | str
+    asked: str
+    started: SafeString | str
+    attempt: SafeString | str
+    #: Seconds since the start, and the usual ones.
+    elapsed: float
+    usual: float | None
+    elapsed_in_words: str
+    usual_in_words: str
+    ends: SafeString | str
+    is_over: bool
+    is_stopping: bool
+    output: str
+    stop_url: str
+
+    @property
+    def is_known(self) -> bool:
+        return bool(self.usual)
+
+
+@dataclass
+class LineRow:
+    """A request that waits, or a fire time that comes: one place in the line."""
+
+    key: str
+    when: SafeString | str
+    soon: str
+    what: SafeString | str
+    facts: list[SafeString | str]
+    warning: SafeString | str = ""
+    is_coming: bool = False
+    forward_url: str = ""
+    cancel_url: str = ""
+    name: str = ""
+
+
+@dataclass
+class QueueRow:
+    """A queue."""
+
+    name: str
+    url: str
+    state: str
+    banners: list[SafeString | str]
+    running: RunningRow | None
+    line: list[LineRow]
+    #: How many wait beyond those that are shown, in words.
+    more: str
+    more_url: str
+    pause_url: str
+    resume_url: str
+
+
+def of(request: HttpRequest, found: Desk, row: QueueDesk) -> QueueRow:
+    pk = row.row.pk if row.row else None
+    page = "jobqueue_queue"
+    may_see = actions.may(request.user, "view_queue", row.row)
+    may = pk is not None and actions.may(request.user, "control_queue", row.row)
+    steer = links.to_admin(request, f"{page}_{'resume' if row.is_paused else 'pause'}", pk or 0)
+    executions = links.to_admin(request, "jobqueue_execution_changelist")
+    beyond = row.count - min(len(row.waiting), SHOWN)
+    return QueueRow(
+        name=row.name,
+        url=links.to_admin(request, f"{page}_change", pk) if pk and (may_see or may) else "",
+        state=display.signed("paused", "‖", _("paused")) if row.is_paused else "",
+        banners=list(_banners(request, found, row)),
+        running=_running(request, found, row),
+        line=_line(request, found, row),
+        more=_more(row, beyond) if beyond else "",
+        more_url=f"{executions}?state__exact={State.WAITING}&queue={row.name}",
+        pause_url="" if row.is_paused or not may else steer,
+        resume_url=steer if row.is_paused and may else "",
+    )
+
+
+def is_full(queue: QueueDesk) -> bool:
+    """Whether more comes than fits."""
+    return queue.load > FULL
+
+
+def _more(row: QueueDesk, beyond: int) -> str:
+    if row.count >= desk.COUNTED:
+        return _("and more than %d others") % beyond
+    return ngettext("and %d other", "and %d others", beyond) % beyond
+
+
+def _banners(request: HttpRequest, found: Desk, row: QueueDesk) -> Iterator[SafeString | str]:
+    if row.is_paused and row.row is not None:
+        yield _pause(row)
+    if row.running is not None:
+        yield from _banners_of_run(row.running.execution)
+    if is_full(row):
+        yield _(
+            "Overload: more work arrives than fits. What the schedules queue in the next "
+            "%(hours)s takes %(percent)d %% of that time."
+        ) % {"hours": display.lasting(found.ahead), "percent": round(row.load * 100)}
+    for bad in found.bad_ends:
+        execution, again = bad.execution, bad.execution.details.get("queued_again_as")
+        is_lost = execution.state == State.LOST and isinstance(again, int)
+        if execution.queue == row.name and is_lost and not bad.mended_by:
+            text = _("{} was lost and is queued again as {}.")
+            lost = words.linked(request, execution)
+            yield format_html(text, lost, links.to_execution(request, again))
+
+
+def _pause(row: QueueDesk) -> SafeString | str:
+    assert row.row is not None
+    who = printable(row.row.paused_by) or _("somebody")
+    since = display.moment(row.row.paused_at)
+    if row.row.paused_until:
+        until = display.moment(row.row.paused_until)
+        shown = format_html(_("Paused by {} since {}, until {}"), who, since, until)
+    else:
+        shown = format_html(_("Paused by {} since {}, until somebody resumes it"), who, since)
+    reason = display.short(row.row.pause_reason, 300)
+    return format_html("{}: {}", shown, reason) if reason else format_html("{}.", shown)
+
+
+def _banners_of_run(run: Execution) -> Iterator[str]:
+    if run.source == Source.RECOVERY:
+        yield _("A recovery run mends what a run that was cut off has left. Let it end.")
+    if run.details.get("adopted"):
+        yield _("The worker of this run died; another one looks after it, and it goes on.")
+    if run.details.get("overdue"):
+        yield _("It ran longer than its limit, and an alert said so.")
+
+
+def _running(request: HttpRequest, found: Desk, row: QueueDesk) -> RunningRow | None:
+    if row.running is None:
+        return None
+    run, usual, ends_at = row.running.execution, row.running.usual, row.running.ends_at
+    elapsed = run.elapsed(found.now) or timedelta()
+    may = actions.may(request.user, "stop_execution", run) and not run.stop_requested_at
+    return RunningRow(
+        pk=run.pk,
+        what=words.linked(request, run),
+        asked=words.asked(run),
+        started=display.moment(run.started_at),
+        attempt=retry_words.in_list(run),
+        elapsed=elapsed.total_seconds(),
+        usual=usual.total_seconds() if usual else None,
+        elapsed_in_words=display.clock(elapsed),
+        usual_in_words=display.lasting(usual) if usual else "",
+        ends="" if ends_at is None else words.time(ends_at, found.now),
+        is_over=usual is not None and elapsed > usual,
+        is_stopping=run.stop_requested_at is not None,
+        output=_last_lines(row.running.output),
+        stop_url=links.to_admin(request, "jobqueue_execution_stop", run.pk) if may else "",
+    )
+
+
+def _last_lines(output: str) -> str:
+    lines = readable(output).rstrip("\n").split("\n")[-LINES:]
+    return "\n".join(line if len(line) <= LINE else "…" + line[-LINE:] for line in lines)
+
+
+# What waits and what comes
+
+
+def _line(request: HttpRequest, found: Desk, row: QueueDesk) -> list[LineRow]:
+    waiting = [
+        (item.place.starts_at or _FIRST, _waiting(request, found, row, item))
+        for item in row.waiting[:SHOWN]
+    ]
+    coming: list[tuple[datetime, LineRow]] = []
+    if actions.may(request.user, "view_schedule"):
+        coming = [
+            (item.place.starts_at or item.fire_at, _coming(request, found, row, item))
+            for item in row.coming
+        ]
+    return [line for _, line in sorted(waiting + coming, key=lambda pair: pair[0])]
+
+
+def _waiting(request: HttpRequest, found: Desk, row: QueueDesk, item: Waiting) -> LineRow:
+    execution = item.execution
+    age = display.lasting(found.now - execution.queued_at)
+    when, soon = _start(found, row, item.place)
+    facts = [
+        _behind(item.behind),
+        _("usually %s") % display.lasting(item.usual) if item.usual else "",
+        _("waits for %s") % age,
+        _priority(execution.priority),
+        words.asked(execution),
+        retry_words.in_list(execution),
+    ]
+    line = LineRow(
+        key=f"waiting-{execution.pk}",
+        when=when,
+        soon=soon,
+        what=words.linked(request, execution),
+        facts=[fact for fact in facts if fact],
+        name=words.name(execution),
+    )
+    recovers = execution.source == Source.RECOVERY
+    if actions.may(request.user, "stop_execution", execution):
+        line.cancel_url = links.to_admin(request, "jobqueue_execution_cancel", execution.pk)
+        if execution.priority > FIRST and not recovers:
+            line.forward_url = links.to_admin(request, "jobqueue_execution_priority", execution.pk)
+    return line
+
+
+def _coming(request: HttpRequest, found: Desk, row: QueueDesk, item: Coming) -> LineRow:
+    schedule = item.schedule
+    url = links.to_admin(request, "jobqueue_schedule_change", schedule.pk)
+    name = display.short(schedule.name, 40)
+    facts = [
+        format_html(_("schedule {}"), links.anchor(url, name)),
+        _("usually %s") % display.lasting(item.usual) if item.usual else "",
+        _priority(schedule.priority),
+    ]
+    return LineRow(
+        key=f"coming-{schedule.pk}",
+        when=words.time(item.fire_at, found.now),
+        soon=display.distance(item.fire_at - found.now),
+        what=display.short(schedule.job.name, 80),
+        facts=[fact for fact in facts if fact],
+        warning=_clash(found, row, item),
+        is_coming=True,
+    )
+
+
+def _clash(found: Desk, row: QueueDesk, item: Coming) -> SafeString | str:
+    if item.served_by:
+        return _("The same request will be waiting already: one run serves both.")
+    if item.place.starts_at is None or not item.is_late:
+        return ""
+    text = _("starts after {}") if item.place.is_earliest else _("starts about {}")
+    starts = format_html(text, words.time(item.place.starts_at, found.now))
+    return format_html("{}, {}", starts, _behind(item.behind)) if item.behind else starts
+
+
+def _start(found: Desk, row: QueueDesk, place: Place) -> tuple[SafeString | str, str]:
+    """When, and how far ahead; why not, where it doesn't."""
+    if place.starts_at is None:
+        return (_("held"), "" if found.is_served else _("no cluster"))
+    if place.starts_at - found.now < SOON and not place.is_earliest:
+        return (_("next"), "")
+    text = _("after {}") if place.is_earliest else _("about {}")
+    away = place.starts_at - found.now
+    soon = display.distance(away) if away > SOON else ""
+    return format_html(text, words.time(place.starts_at, found.now)), soon
+
+
+def _priority(priority: int) -> str:
+    return "" if priority == DEFAULT_PRIORITY else _("priority %d") % priority
+
+
+def _behind(name: str) -> str:
+    return _("behind %s") % display.cut(name, 40) if name else ""

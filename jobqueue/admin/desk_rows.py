@@ -1,0 +1,202 @@
+"""What the desk says, in words and addresses, for the one who looks at it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.http import HttpRequest
+from django.utils import formats, timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from ..bad_ends import BadEnd
+from ..commandline import printable
+from ..desk import Desk
+from ..models import Cluster, Execution, Message
+from ..signals import DeskLine, desk_drawn
+from . import acknowledging, actions, desk_alarms, desk_queue, display, links, notes, retry_words
+from . import desk_words as words
+from .desk_alarms import AlarmRows
+from .desk_queue import QueueRow
+
+#: So many messages that don't get through are counted.
+MESSAGES = 1000
+
+
+@dataclass
+class BadEndRow:
+    """A run that went wrong."""
+
+    pk: int
+    state: SafeString
+    what: SafeString | str
+    when: SafeString | str
+    reason: SafeString | str
+    notes: SafeString | str
+    #: Who is on it.
+    on_it: SafeString | str
+    acknowledge_url: str
+    mended_by: str
+    times: str
+    again_url: str
+    name: str
+
+
+@dataclass
+class Rows:
+    """The page."""
+
+    headline: str
+    #: What is wrong, in one sentence; "" when all is well.
+    alarm: str
+    #: Somebody is on all that is wrong.
+    is_seen_to: bool
+    no_cluster: str
+    alarms: AlarmRows
+    queues: list[QueueRow]
+    #: What is still wrong, how many more of that there are; what somebody is on; what a later run
+    #: has mended.
+    wrong: list[BadEndRow]
+    more_wrong: int
+    #: There may be more than were looked at.
+    is_cut: bool
+    seen_to: list[BadEndRow]
+    mended: list[BadEndRow]
+    executions_url: str
+    services: list[tuple[SafeString, str]]
+    clock: str
+
+
+def of(request: HttpRequest, found: Desk) -> Rows:
+    """The page for this user."""
+    wrong = [_bad_end(request, row) for row in found.bad_ends if row.is_open]
+    seen_to = [row for row in found.bad_ends if not row.is_open and not row.mended_by]
+    others, unsent = list(_others(request)), _unsent(request)
+    return Rows(
+        headline=_headline(found),
+        alarm=_alarm(found, unsent, others),
+        is_seen_to=bool(seen_to or found.alarms.found),
+        no_cluster="" if found.is_served else str(actions.NO_CLUSTER),
+        alarms=desk_alarms.of(request, found.alarms),
+        queues=[desk_queue.of(request, found, row) for row in found.queues],
+        wrong=wrong,
+        more_wrong=found.lately.wrong - len(wrong),
+        is_cut=found.lately.is_cut,
+        seen_to=[_bad_end(request, row) for row in seen_to],
+        mended=[_bad_end(request, row) for row in found.bad_ends if row.mended_by],
+        executions_url=links.to_admin(request, "jobqueue_execution_changelist"),
+        services=[*_clusters(request, found), *_messages(request, unsent), *map(_other, others)],
+        clock=formats.date_format(timezone.localtime(found.now), "H:i:s e"),
+    )
+
+
+def _others(request: HttpRequest) -> Iterator[DeskLine]:
+    """What hosts and other apps have to tell."""
+    for _receiver, lines in desk_drawn.send_robust(sender=Execution, user=request.user):
+        if not isinstance(lines, Exception):  # Django has logged it
+            yield from lines or ()
+
+
+def _other(line: DeskLine) -> tuple[SafeString, str]:
+    name, sign, word = ("alive", "✓", _("good")) if line.is_good else ("dead", "✗", _("wrong"))
+    shown = f"{display.cut(line.what, 80)}: {display.cut(line.text, 300)}"
+    return display.signed(name, sign, word), shown
+
+
+def _headline(found: Desk) -> str:
+    running = sum(queue.running is not None for queue in found.queues)
+    waiting = sum(queue.count for queue in found.queues)
+    if not running and not waiting:
+        return _("Nothing runs, nothing waits.")
+    return _("%(running)d running, %(waiting)d waiting.") % {"running": running, "waiting": waiting}
+
+
+def _alarm(found: Desk, unsent: str, others: Sequence[DeskLine]) -> str:
+    parts = [] if found.is_served else [_("No cluster runs.")]
+    if count := found.lately.wrong:
+        parts.append(ngettext("%d went wrong.", "%d went wrong.", count) % count)
+    elif found.lately.is_cut:
+        parts.append(_("Too much went wrong to look at all of it."))
+    if count := found.alarms.open:
+        parts.append(ngettext("%d bad alarm.", "%d bad alarms.", count) % count)
+    stuck = [queue for queue in found.queues if queue.is_paused and queue.count]
+    parts += [_("%s is paused, and requests wait.") % queue.name for queue in stuck]
+    full = filter(desk_queue.is_full, found.queues)
+    parts += [_("%s is overloaded.") % queue.name for queue in full]
+    parts += [f"{unsent}."] if unsent else []
+    parts += [f"{display.cut(line.what, 80)}!" for line in others if not line.is_good]
+    return " ".join(parts)
+
+
+def _clusters(request: HttpRequest, found: Desk) -> Iterator[tuple[SafeString, str]]:
+    may_see = actions.may(request.user, "view_cluster") or actions.may(
+        request.user, "control_queue"
+    )
+    for cluster in found.clusters if may_see else ():
+        yield _cluster(cluster, found.now)
+    alive = sum(cluster.is_alive for cluster in found.clusters)
+    if alive and not may_see:
+        text = ngettext("%d cluster serves the queues", "%d clusters serve the queues", alive)
+        yield display.signed("alive", "✓", _("alive")), text % alive
+
+
+def _unsent(request: HttpRequest) -> str:
+    """How many messages don't get through, for those who may see them; "" if all do."""
+    if not actions.may(request.user, "view_message"):
+        return ""
+    stuck = Message.objects.stuck().order_by()[:MESSAGES].count()
+    text = ngettext("%d message isn't sent", "%d messages aren't sent", stuck)
+    return text % stuck if stuck else ""
+
+
+def _messages(request: HttpRequest, unsent: str) -> Iterator[tuple[SafeString, str]]:
+    if unsent:
+        url = links.to_admin(request, "jobqueue_message_changelist")
+        link = links.anchor(url and f"{url}?state=unsent", unsent)
+        yield display.signed("dead", "✗", _("wrong")), link
+
+
+def _cluster(cluster: Cluster, now: datetime) -> tuple[SafeString, str]:
+    names = {"name": printable(cluster.name), "host": printable(cluster.host)}
+    if cluster.is_alive:
+        lasting = display.lasting(now - cluster.started_at)
+        text = _("%(name)s on %(host)s, for %(lasting)s") % {**names, "lasting": lasting}
+        return display.signed("alive", "✓", _("alive")), text
+    return display.signed("dead", "✗", _("dead")), _("%(name)s on %(host)s") % names
+
+
+# What went wrong
+
+
+def _bad_end(request: HttpRequest, row: BadEnd) -> BadEndRow:
+    execution = row.execution
+    code = "" if execution.return_code is None else _("code %d") % execution.return_code
+
+    def link(pk: int) -> str:
+        return links.to_execution(request, pk)
+
+    noted = format_html_join("; ", "{}", ((n,) for n in notes.relations(execution.details, link)))
+    mended = format_html(_("succeeded since: {}"), link(row.mended_by)) if row.mended_by else ""
+    attempt = retry_words.in_list(execution)
+    may = actions.may(request.user, "run_job", execution.job)
+    may_acknowledge = actions.may(request.user, "acknowledge_execution", execution)
+    acknowledge = links.to_admin(request, "jobqueue_execution_acknowledge", execution.pk)
+    again = links.to_admin(request, "jobqueue_execution_again", execution.pk)
+    return BadEndRow(
+        pk=execution.pk,
+        state=display.state(execution.state),
+        what=words.linked(request, execution),
+        when=display.moment(execution.ended_at),
+        reason=display.short(execution.reason, 200) or code,
+        notes=format_html("{}; {}", attempt, noted) if attempt and noted else attempt or noted,
+        on_it=acknowledging.in_words(execution),
+        acknowledge_url=acknowledge if may_acknowledge and row.is_open else "",
+        mended_by=mended,
+        times=_("%d times in 24 hours") % row.times if row.times > 1 else "",
+        again_url=again if may else "",
+        name=words.name(execution),
+    )

@@ -1,0 +1,141 @@
+"""Runs that went wrong lately, and whether a later run of the same mended that."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import F
+
+from . import bounded, durations
+from .models import Acknowledgement, Execution, State
+from .models.execution import BAD_ENDS, ExecutionQuerySet
+
+#: For so long a bad end is told of, and so many are.
+LATELY, TOLD = timedelta(hours=24), 10
+#: Of each state in which a run goes wrong, so many of the newest executions are looked at.
+LOOKED_AT = 500
+
+
+@dataclass
+class Bad:
+    """What went wrong of one Job, or one bare command."""
+
+    #: The last time.
+    pk: int
+    job_id: int | None
+    #: Whether somebody has said that he is on it.
+    is_acknowledged: bool
+    #: A later run that succeeded.
+    mended_by: int | None = None
+    times: int = 1
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nothing has mended it and nobody is on it."""
+        return self.mended_by is None and not self.is_acknowledged
+
+
+@dataclass(frozen=True)
+class BadEnd:
+    """The same with the run of the last time."""
+
+    execution: Execution
+    mended_by: int | None
+    times: int
+    is_open: bool
+
+
+@dataclass(frozen=True)
+class Lately:
+    """What went wrong lately: what is still wrong, then what is seen to, then what is mended."""
+
+    found: tuple[Bad, ...] = ()
+    #: There may be more than were looked at.
+    is_cut: bool = False
+
+    @property
+    def wrong(self) -> int:
+        """How many are still wrong, and nobody is on them."""
+        return sum(bad.is_open for bad in self.found)
+
+    @property
+    def jobs(self) -> set[int]:
+        """Of which Jobs these are."""
+        return {bad.job_id for bad in self.found if bad.is_open and bad.job_id is not None}
+
+
+def lately(now: datetime) -> Lately:
+    """What went wrong in the time before this moment, the newest first."""
+    rows = sorted(bounded.together([_newest(state) for state in BAD_ENDS]), key=lambda row: -row.pk)
+    found: dict[Hashable, Bad] = {}
+    for row in rows:
+        if not _is_late(row, now):
+            continue
+        if bad := found.get(_kind(row)):
+            bad.times += 1
+        else:
+            found[_kind(row)] = Bad(row.pk, row.job_id, row.__dict__["seen_to"] is not None)
+    for kind, pk in _succeeded(found).items():
+        found[kind].mended_by = pk
+    bad_ones = sorted(found.values(), key=lambda bad: (bad.mended_by is not None, not bad.is_open))
+    return Lately(tuple(bad_ones), any(_is_cut(rows, state, now) for state in BAD_ENDS))
+
+
+def told(bad: Sequence[Bad]) -> tuple[BadEnd, ...]:
+    """The first ones, read."""
+    chosen = bad[:TOLD]
+    rows = Execution.objects.defer("log_tail", "env").select_related("job", "acknowledgement")
+    found = rows.in_bulk([each.pk for each in chosen])
+    return tuple(
+        BadEnd(found[each.pk], each.mended_by, each.times, each.is_open)
+        for each in chosen
+        if each.pk in found
+    )
+
+
+def seen_to() -> list[tuple[int, datetime]]:
+    """Of the newest executions that somebody is on, which ones and since when."""
+    rows = Acknowledgement.objects.order_by("-pk").values_list("pk", "acknowledged_at")
+    return list(rows[:LOOKED_AT])
+
+
+def _newest(state: str) -> ExecutionQuerySet:
+    rows: ExecutionQuerySet = Execution.objects.filter(state=state).order_by("-pk")
+    columns = ("job_id", "state", "digest", "ended_at")
+    return rows.annotate(seen_to=F("acknowledgement__pk")).only(*columns)[:LOOKED_AT]
+
+
+def _is_late(row: Execution, now: datetime) -> bool:
+    return row.ended_at is not None and row.ended_at > now - LATELY
+
+
+def _is_cut(rows: Sequence[Execution], state: str, now: datetime) -> bool:
+    """Whether the last one of this state that was looked at is of this time, too."""
+    of_state = [row for row in rows if row.state == state]
+    return len(of_state) >= LOOKED_AT and _is_late(of_state[-1], now)
+
+
+def _succeeded(found: Mapping[Hashable, Bad]) -> dict[Hashable, int]:
+    """Of what went wrong, the newest run that succeeded later."""
+    if not found:
+        return {}
+    good = Execution.objects.filter(state=State.SUCCEEDED).order_by("-pk").only("job_id", "digest")
+    # An index leads to the runs of a Job; those of a bare command are among the newest, or nowhere.
+    has_commands = any(bad.job_id is None for bad in found.values())
+    parts = [good[: durations.RECENT]] if has_commands else []
+    parts += [
+        good.filter(job_id=bad.job_id, pk__gt=bad.pk)[:1]
+        for bad in found.values()
+        if bad.job_id is not None
+    ]
+    newest: dict[Hashable, int] = {}
+    for row in sorted(bounded.together(parts), key=lambda row: row.pk):
+        if (bad_one := found.get(_kind(row))) and row.pk > bad_one.pk:
+            newest[_kind(row)] = row.pk
+    return newest
+
+
+def _kind(row: Execution) -> Hashable:
+    return durations.kind(row.job_id, row.digest)

@@ -1,0 +1,119 @@
+"""Reads of a few rows out of many, by few statements that cost the same in any history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from itertools import chain
+from typing import Any, TypeVar
+
+from django.db import connections, router
+from django.db.models import Model, QuerySet
+
+from .models import Execution, State
+
+M = TypeVar("M", bound=Model)
+
+
+#: So many of the newest executions are looked through one by one; of a longer table, by and by, one
+#: of so many parts is chosen.
+NEAR, POINTS = 1000, 32
+#: SQLite takes no more than 500 in one statement (SQLITE_MAX_COMPOUND_SELECT).
+PARTS = 300
+
+_TABLE = Execution._meta.db_table
+# From one name to the next by the index (state, queue, …), however many rows have the same.
+_NEXT = f"SELECT MIN(queue) FROM {_TABLE} WHERE state = %s"
+_QUEUES = f"""
+WITH RECURSIVE names (name) AS (
+    {_NEXT}
+    UNION ALL
+    SELECT ({_NEXT} AND queue > names.name) FROM names WHERE names.name IS NOT NULL
+)
+SELECT name FROM names WHERE name IS NOT NULL"""
+
+# When the row was queued that is next from a number on. (No index leads to what is no retry: one
+# for it would be worse than the table's own order.)
+_POINT = f"""SELECT %s AS number, (
+    SELECT queued_at FROM {_TABLE}
+    WHERE id >= %s AND COALESCE(retry_of_id, 0) = 0 ORDER BY id LIMIT 1
+) AS queued_at"""
+
+
+def waiting_queues() -> list[str]:
+    """The names of the queues in which something waits."""
+    with connections[_alias()].cursor() as cursor:
+        cursor.execute(_QUEUES, [State.WAITING] * 2)
+        return [name for (name,) in cursor.fetchall()]
+
+
+def newest_before(moment: datetime) -> int:
+    """The number of the newest execution that was queued before this moment; 0 without any.
+
+    Numbers grow with time, but for what is queued again, which keeps the time at which it first
+    came and doesn't count here.
+    """
+    numbers = Execution.objects.order_by("-pk").values_list("pk", flat=True)
+    newest = numbers.first() or 0
+    near = numbers.filter(pk__gt=newest - NEAR, queued_at__lt=moment, retry_of=None).first()
+    return near or _far(moment, newest - NEAR + 1)
+
+
+def _far(moment: datetime, high: int) -> int:
+    """The same below a number, from which on none is of before."""
+    low = 0
+    while high - low > 1:
+        step = -((low - high) // POINTS)  # rounded up
+        low = _last_before(moment, range(low + step, high, step)) or low
+        high = min(high, low + step)
+    return low
+
+
+def _last_before(moment: datetime, numbers: Sequence[int]) -> int | None:
+    """The last of these numbers from which on the next row is of before."""
+    connection = connections[_alias()]
+    points = " UNION ALL ".join([_POINT] * len(numbers))
+    sql = f"SELECT MAX(number) FROM ({points}) points WHERE queued_at < %s"
+    params = [number for each in numbers for number in (each, each)]
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [*params, connection.ops.adapt_datetimefield_value(moment)])
+        found: int | None = cursor.fetchone()[0]
+    return found
+
+
+def together(parts: Sequence[QuerySet[M]]) -> list[M]:
+    """The rows of several slices of the same columns, in no certain order."""
+    found: list[M] = []
+    for some in _at_once(parts):
+        sql, params = _union(some)
+        found += some[0].model._base_manager.using(some[0].db).raw(sql, params)
+    return found
+
+
+def counts(parts: Sequence[QuerySet[Any]]) -> dict[str, int]:
+    """How often each value is in slices of one column."""
+    found: dict[str, int] = {}
+    for some in _at_once(parts):
+        sql, params = _union(some)
+        with connections[some[0].db].cursor() as cursor:
+            counted = f"SELECT all_parts.*, COUNT(*) FROM ({sql}) all_parts GROUP BY 1"
+            cursor.execute(counted, params)
+            found |= dict(cursor.fetchall())
+    return found
+
+
+def _at_once(parts: Sequence[QuerySet[M]]) -> Iterator[Sequence[QuerySet[M]]]:
+    """As many as one statement may have."""
+    for start in range(0, len(parts), PARTS):
+        yield parts[start : start + PARTS]
+
+
+def _union(parts: Sequence[QuerySet[Any]]) -> tuple[str, list[Any]]:
+    """A statement; the ORM has none for slices that every database takes."""
+    compiled = [part.query.get_compiler(using=part.db).as_sql() for part in parts]
+    pieces = (f"SELECT * FROM ({sql}) part_{number}" for number, (sql, _) in enumerate(compiled))
+    return " UNION ALL ".join(pieces), list(chain.from_iterable(params for _, params in compiled))
+
+
+def _alias() -> str:
+    return router.db_for_write(Execution)

@@ -1,0 +1,198 @@
+"""What an operator has to know, read at one moment: what runs, waits, comes next and went wrong.
+
+What it costs doesn't depend on the size of the tables: see :mod:`jobqueue.bounded`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import chain
+
+from django.db.models import TextField, Value
+from django.db.models.functions import Right
+
+from . import bad_alarms, bad_ends, bounded, durations, queue_desk, upcoming
+from .bad_alarms import BadAlarms
+from .bad_ends import BadEnd, Lately
+from .forecast import Place
+from .models import Cluster, Execution, Queue
+from .models.execution import ExecutionQuerySet
+from .models.fields import DEFAULT_QUEUE
+from .queue_desk import Found, QueueDesk
+
+#: Waiting requests of a queue that are read; of more than that, so many are counted.
+READ, COUNTED = 200, 10_000
+#: Characters at the end of the output of what runs.
+OUTPUT = 2000
+_COLUMNS = (
+    *("id", "job_id", "job_name", "queue", "priority", "state", "argv", "digest", "source"),
+    *("requested_by", "trigger_at", "queued_at", "not_before", "attempt", "retry_of_id", "retry"),
+)
+
+
+@dataclass(frozen=True)
+class Desk:
+    """All of it."""
+
+    now: datetime
+    queues: tuple[QueueDesk, ...]
+    bad_ends: tuple[BadEnd, ...]
+    #: The same and those that aren't told.
+    lately: Lately
+    alarms: BadAlarms
+    clusters: tuple[Cluster, ...]
+    #: How far ahead fire times were looked for.
+    ahead: timedelta
+
+    @property
+    def is_served(self) -> bool:
+        """Whether a cluster is alive."""
+        return _is_served(self.clusters)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """A line for other pages."""
+
+    running: int
+    #: `COUNTED` stands for that or more.
+    waiting: int
+    lately: Lately
+    alarms: BadAlarms
+    #: Whether a cluster is alive.
+    is_served: bool
+
+
+def counts(now: datetime) -> Counts:
+    """How many run, wait, and went wrong lately."""
+    waiting: ExecutionQuerySet = Execution.objects.waiting()
+    lately = bad_ends.lately(now)
+    return Counts(
+        running=Execution.objects.running().count(),
+        waiting=waiting.order_by()[:COUNTED].count(),
+        lately=lately,
+        alarms=bad_alarms.read(lately.jobs),
+        is_served=_is_served(Cluster.objects.with_silence()),
+    )
+
+
+def read(now: datetime) -> Desk:
+    """The desk at this moment."""
+    return _Reading(now).desk()
+
+
+def places(now: datetime) -> dict[int, Place]:
+    """When what waits will start, by its number."""
+    found = read(now)
+    return {item.execution.pk: item.place for queue in found.queues for item in queue.waiting}
+
+
+def fingerprint() -> object:
+    """Changes when the desk does, as far as a few small looks can tell."""
+    columns = ("pk", "priority", "stop_requested_at")
+    nothing = Value("", TextField())
+    running = Execution.objects.running().annotate(seen=Right("log_tail", 200))
+    rows = Execution.objects.annotate(seen=nothing)
+    parts = [
+        running.order_by("queue").only(*columns)[:READ],
+        rows.waiting().order_by("queue", "priority", "queued_at", "id").only(*columns)[:READ],
+        rows.order_by("-pk").only(*columns)[:1],
+    ]
+    found = bounded.together(parts)
+    return (
+        sorted((e.pk, e.priority, str(e.stop_requested_at), e.__dict__["seen"]) for e in found),
+        list(Queue.objects.values_list("name", "paused_at", "paused_until")),
+        bad_ends.seen_to(),
+        [(alarm.pk, alarm.since, alarm.acknowledged_at) for alarm in bad_alarms.read().found],
+    )
+
+
+class _Reading:
+    """What is read, one statement each."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+        self.rows = {row.name: row for row in Queue.objects.all()}
+        # What starts between the two is in both, and not in none.
+        self.waiting = self._read_waiting()
+        self.running = self._read_running()
+        self.counts = self._count_long_ones()
+        self.schedules = upcoming.schedules(now)
+        self.fires = upcoming.fires(self.schedules, now)
+        self.durations = self._read_durations()
+        self.lately = bad_ends.lately(now)
+        self.alarms = bad_alarms.read(self.lately.jobs)
+        self.clusters = tuple(Cluster.objects.with_silence())
+
+    def desk(self) -> Desk:
+        """All of it, each queue played ahead."""
+        names = {DEFAULT_QUEUE, *self.rows, *self.waiting, *self.running}
+        names |= {upcoming.queue_of(schedule) for schedule in self.schedules}
+        return Desk(
+            self.now,
+            tuple(self._queue(name) for name in sorted(names)),
+            bad_ends.told(self.lately.found),
+            self.lately,
+            self.alarms,
+            self.clusters,
+            upcoming.ahead(self.fires, self.now),
+        )
+
+    def _queue(self, name: str) -> QueueDesk:
+        running = self.running.get(name)
+        waiting = [e for e in self.waiting.get(name, []) if running is None or e.pk != running.pk]
+        found = Found(
+            now=self.now,
+            row=self.rows.get(name),
+            running=running,
+            waiting=waiting,
+            count=max(len(waiting), self.counts.get(name, 0)),
+            fires=[fire for fire in self.fires if upcoming.queue_of(fire[1]) == name],
+            ahead=upcoming.ahead(self.fires, self.now),
+            durations=self.durations,
+            is_served=_is_served(self.clusters),
+        )
+        return queue_desk.of(name, found)
+
+    def _read_running(self) -> dict[str, Execution]:
+        # In the order of the index: by the model's own, a database may look through all.
+        rows = Execution.objects.running().order_by("queue").defer("log_tail", "env")
+        return {run.queue: run for run in rows.annotate(output=Right("log_tail", OUTPUT))}
+
+    def _read_waiting(self) -> dict[str, list[Execution]]:
+        first = [
+            _waiting_in(name).in_order().only(*_COLUMNS)[:READ] for name in bounded.waiting_queues()
+        ]
+        found: dict[str, list[Execution]] = {}
+        for execution in sorted(bounded.together(first), key=_order):
+            found.setdefault(execution.queue, []).append(execution)
+        return found
+
+    def _count_long_ones(self) -> dict[str, int]:
+        """How many wait in the queues of which not all were read."""
+        names = [name for name, found in self.waiting.items() if len(found) == READ]
+        rows = [_waiting_in(name).order_by().values("queue")[:COUNTED] for name in names]
+        return bounded.counts(rows)
+
+    def _read_durations(self) -> durations.Durations:
+        """Of all of which that matters; those of bare commands cost a look more."""
+        waiting = chain.from_iterable(self.waiting.values())
+        jobs = {execution.job_id for execution in (*self.running.values(), *waiting)}
+        recent = durations.recent() if None in jobs else []
+        jobs |= {schedule.job_id for _, schedule in self.fires}
+        return durations.of((pk for pk in jobs if pk is not None), recent)
+
+
+def _is_served(clusters: Iterable[Cluster]) -> bool:
+    return any(cluster.is_alive for cluster in clusters)
+
+
+def _waiting_in(queue: str) -> ExecutionQuerySet:
+    rows: ExecutionQuerySet = Execution.objects.filter(queue=queue)
+    return rows.waiting()
+
+
+def _order(execution: Execution) -> tuple[int, datetime, int]:
+    return (execution.priority, execution.queued_at, execution.pk)

@@ -1,0 +1,157 @@
+// @ts-check
+"use strict";
+
+// Keeps the desk as it is now. The server draws it; what changed is taken over into the page, node
+// by node, so that nothing flickers and whoever is on a button, or has selected text, stays there.
+document.addEventListener("DOMContentLoaded", () => {
+    const EVERY = 3000; // milliseconds
+    const SLOWEST = 30000; // between tries while the server is away
+    const desk = document.getElementById("jobqueue-desk");
+    const state = document.getElementById("jobqueue-desk-state");
+    const url = desk?.dataset.live;
+    if (!desk || !state || !url) return;
+
+    let tag = "";
+    let pause = EVERY;
+    let drawn = performance.now();
+    let isOver = false;
+    /** @type {number | undefined} */
+    let timer;
+
+    /** What tells a node from its neighbours. @param {Node} node */
+    const nameOf = node => node instanceof Element ? `${node.tagName}#${node.id}` : node.nodeName;
+
+    /** Make one element's attributes those of another, but for what the reader has opened.
+     * @param {Element} old @param {Element} wanted */
+    function copyAttributes(old, wanted) {
+        for (const { name } of [...old.attributes]) {
+            if (!wanted.hasAttribute(name) && name !== "open") old.removeAttribute(name);
+        }
+        for (const { name, value } of wanted.attributes) {
+            if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+        }
+    }
+
+    /** Make the children of one node those of another; what is the same stays. @param {Node} old @param {Node} wanted */
+    function take(old, wanted) {
+        let here = old.firstChild;
+        for (const node of [...wanted.childNodes]) {
+            let same = here;
+            while (same && nameOf(same) !== nameOf(node)) same = same.nextSibling;
+            // Only one with a name of its own is looked for further down.
+            if (same !== here && !(node instanceof Element && node.id)) same = null;
+            if (!same) {
+                old.insertBefore(node, here);
+                continue;
+            }
+            while (here && here !== same) here = drop(here);
+            if (same instanceof Element && node instanceof Element) {
+                copyAttributes(same, node);
+                take(same, node);
+            } else if (same.nodeValue !== node.nodeValue && !isSelected(same)) {
+                same.nodeValue = node.nodeValue;
+            }
+            here = same.nextSibling;
+        }
+        while (here) here = drop(here);
+    }
+
+    /** Whether somebody has selected a piece of it. @param {Node} node */
+    function isSelected(node) {
+        const selection = getSelection();
+        return Boolean(selection && !selection.isCollapsed && selection.containsNode(node, true));
+    }
+
+    /** Remove a node; the one after it. @param {ChildNode} node */
+    function drop(node) {
+        const following = node.nextSibling;
+        node.remove();
+        return following;
+    }
+
+    const outputs = () => [.../** @type {HTMLElement} */ (desk).querySelectorAll(".jobqueue-last-lines")];
+
+    /** Show the ends of all outputs but those that somebody reads. @param {Element[]} read */
+    function toEnds(read) {
+        for (const lines of outputs()) {
+            if (!read.includes(lines)) lines.scrollTop = lines.scrollHeight;
+        }
+    }
+
+    /** @param {string} html */
+    function draw(html) {
+        const wanted = document.createElement("div");
+        wanted.innerHTML = html;
+        const read = outputs().filter(lines => lines.scrollTop + lines.clientHeight < lines.scrollHeight - 2);
+        take(/** @type {HTMLElement} */ (desk), wanted);
+        drawn = performance.now();
+        toEnds(read);
+    }
+
+    /** Seconds as a stop watch shows them. @param {number} total */
+    function clock(total) {
+        const [hours, minutes, seconds] = [total / 3600, (total / 60) % 60, total % 60].map(Math.floor);
+        const two = (/** @type {number} */ part) => String(part).padStart(2, "0");
+        return hours ? `${hours}:${two(minutes)}:${two(seconds)}` : `${minutes}:${two(seconds)}`;
+    }
+
+    /** Watches and bars go on between two answers. */
+    function tick() {
+        const since = (performance.now() - drawn) / 1000;
+        for (const place of /** @type {HTMLElement} */ (desk).querySelectorAll("[data-elapsed]")) {
+            if (!(place instanceof HTMLElement)) continue;
+            const elapsed = Number(place.dataset.elapsed) + since;
+            if (place instanceof HTMLProgressElement) place.value = Math.min(elapsed, place.max);
+            else if (place.textContent !== clock(elapsed)) place.textContent = clock(elapsed);
+        }
+    }
+
+    /** Say what is wrong with what is shown; "" for nothing. @param {string} name */
+    function tell(name) {
+        const place = /** @type {HTMLElement} */ (state);
+        const text = place.dataset[name] ?? "";
+        if (place.textContent !== text) place.textContent = text;
+    }
+
+    /** What is shown is the last that will be. @param {string} why */
+    function end(why) {
+        isOver = true;
+        tell(why);
+    }
+
+    async function ask() {
+        const answer = await fetch(/** @type {string} */ (url), {
+            headers: { "If-None-Match": tag, Accept: "application/json" },
+            cache: "no-store",
+            redirect: "manual",
+        });
+        if (answer.type === "opaqueredirect") return end("ended"); // to the login
+        if (answer.status === 403) return end("refused");
+        if (answer.status !== 304) {
+            if (!answer.ok) throw new Error(`status ${answer.status}`);
+            draw((await answer.json()).html);
+            tag = answer.headers.get("ETag") ?? "";
+        }
+        tell("");
+    }
+
+    async function look() {
+        clearTimeout(timer);
+        if (document.hidden || isOver) return;
+        try {
+            await ask();
+            pause = EVERY;
+        } catch {
+            tell("lost");
+            pause = Math.min(2 * pause, SLOWEST);
+        }
+        clearTimeout(timer);
+        timer = setTimeout(look, pause);
+    }
+
+    document.addEventListener("visibilitychange", look);
+    addEventListener("pageshow", event => { if (event.persisted) location.reload(); });
+    setInterval(() => { if (!document.hidden) tick(); }, 1000);
+    timer = setTimeout(look, EVERY);
+    toEnds([]);
+});
