@@ -19,6 +19,10 @@ class BadAlarms:
 
     found: tuple[Alarm, ...] = ()
 
+    def without(self, jobs: Container[int]) -> BadAlarms:
+        """Those of other Jobs: a run that is told as gone wrong says it of these."""
+        return BadAlarms(tuple(alarm for alarm in self.found if alarm.job_id not in jobs))
+
     @property
     def told(self) -> tuple[Alarm, ...]:
         """The first ones."""
@@ -30,13 +34,8 @@ class BadAlarms:
         return sum(alarm.acknowledged_at is None for alarm in self.found)
 
 
-def read(told: Container[int] = ()) -> BadAlarms:
-    """Those of this moment.
-
-    Args:
-        told: Jobs of which a run is told as gone wrong: that says it once.
-    """
+def read() -> BadAlarms:
+    """Those of this moment."""
     bad = Alarm.objects.filter(is_bad=True).select_related("job")
     order = (F("acknowledged_at").asc(nulls_first=True), "-since", "pk")
-    found = bad.order_by(*order)[:LOOKED_AT]
-    return BadAlarms(tuple(alarm for alarm in found if alarm.job_id not in told))
+    return BadAlarms(tuple(bad.order_by(*order)[:LOOKED_AT]))

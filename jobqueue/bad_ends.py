@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.db.models import F
@@ -25,11 +25,17 @@ class Bad:
     #: The last time.
     pk: int
     job_id: int | None
+    digest: str
     #: Whether somebody has said that he is on it.
     is_acknowledged: bool
     #: A later run that succeeded.
     mended_by: int | None = None
     times: int = 1
+
+    @property
+    def kind(self) -> Hashable:
+        """The same for all runs of the Job, or of the bare command."""
+        return durations.kind(self.job_id, self.digest)
 
     @property
     def is_open(self) -> bool:
@@ -67,7 +73,13 @@ class Lately:
 
 
 def lately(now: datetime) -> Lately:
-    """What went wrong in the time before this moment, the newest first."""
+    """What went wrong in the time before this moment."""
+    wrong = went_wrong(now)
+    return mended(wrong, bounded.together(later(wrong)))
+
+
+def went_wrong(now: datetime) -> Lately:
+    """The same, before it is known what was mended; the newest first."""
     rows = sorted(bounded.together([_newest(state) for state in BAD_ENDS]), key=lambda row: -row.pk)
     found: dict[Hashable, Bad] = {}
     for row in rows:
@@ -76,11 +88,30 @@ def lately(now: datetime) -> Lately:
         if bad := found.get(_kind(row)):
             bad.times += 1
         else:
-            found[_kind(row)] = Bad(row.pk, row.job_id, row.__dict__["seen_to"] is not None)
-    for kind, pk in _succeeded(found).items():
-        found[kind].mended_by = pk
-    bad_ones = sorted(found.values(), key=lambda bad: (bad.mended_by is not None, not bad.is_open))
-    return Lately(tuple(bad_ones), any(_is_cut(rows, state, now) for state in BAD_ENDS))
+            is_acknowledged = row.__dict__["seen_to"] is not None
+            found[_kind(row)] = Bad(row.pk, row.job_id, row.digest, is_acknowledged)
+    return Lately(tuple(found.values()), any(_is_cut(rows, state, now) for state in BAD_ENDS))
+
+
+def later(wrong: Lately) -> list[ExecutionQuerySet]:
+    """Runs by which one sees what was mended: for `bounded.together`."""
+    good = Execution.objects.filter(state=State.SUCCEEDED).order_by("-pk").only(*durations.COLUMNS)
+    # An index leads to the runs of a Job; those of a bare command are among the newest, or nowhere.
+    return [
+        *(good.filter(job_id=bad.job_id, pk__gt=bad.pk)[:1] for bad in wrong.found if bad.job_id),
+        *durations.parts({bad.job_id for bad in wrong.found} & {None}),
+    ]
+
+
+def mended(wrong: Lately, runs: Iterable[Execution]) -> Lately:
+    """With the newest of these runs that mended each; what is still wrong first."""
+    good = [run for run in runs if run.state == State.SUCCEEDED]
+    newest = {_kind(run): run.pk for run in sorted(good, key=lambda run: run.pk)}
+    for bad in wrong.found:
+        if (pk := newest.get(bad.kind, 0)) > bad.pk:
+            bad.mended_by = pk
+    found = sorted(wrong.found, key=lambda bad: (bad.mended_by is not None, not bad.is_open))
+    return replace(wrong, found=tuple(found))
 
 
 def told(bad: Sequence[Bad]) -> tuple[BadEnd, ...]:
@@ -115,26 +146,6 @@ def _is_cut(rows: Sequence[Execution], state: str, now: datetime) -> bool:
     """Whether the last one of this state that was looked at is of this time, too."""
     of_state = [row for row in rows if row.state == state]
     return len(of_state) >= LOOKED_AT and _is_late(of_state[-1], now)
-
-
-def _succeeded(found: Mapping[Hashable, Bad]) -> dict[Hashable, int]:
-    """Of what went wrong, the newest run that succeeded later."""
-    if not found:
-        return {}
-    good = Execution.objects.filter(state=State.SUCCEEDED).order_by("-pk").only("job_id", "digest")
-    # An index leads to the runs of a Job; those of a bare command are among the newest, or nowhere.
-    has_commands = any(bad.job_id is None for bad in found.values())
-    parts = [good[: durations.RECENT]] if has_commands else []
-    parts += [
-        good.filter(job_id=bad.job_id, pk__gt=bad.pk)[:1]
-        for bad in found.values()
-        if bad.job_id is not None
-    ]
-    newest: dict[Hashable, int] = {}
-    for row in sorted(bounded.together(parts), key=lambda row: row.pk):
-        if (bad_one := found.get(_kind(row))) and row.pk > bad_one.pk:
-            newest[_kind(row)] = row.pk
-    return newest
 
 
 def _kind(row: Execution) -> Hashable:

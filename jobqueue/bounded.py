@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from django.db import connections, router
 from django.db.models import Model, QuerySet
 
-from .models import Execution, State
+from .models import Execution, Queue, State
 
 M = TypeVar("M", bound=Model)
 
@@ -30,7 +30,9 @@ WITH RECURSIVE names (name) AS (
     UNION ALL
     SELECT ({_NEXT} AND queue > names.name) FROM names WHERE names.name IS NOT NULL
 )
-SELECT name FROM names WHERE name IS NOT NULL"""
+SELECT id, name, paused_at, paused_until, paused_by, pause_reason FROM {Queue._meta.db_table}
+UNION ALL
+SELECT NULL, name, NULL, NULL, '', '' FROM names WHERE name IS NOT NULL"""
 
 # When the row was queued that is next from a number on. (No index leads to what is no retry: one
 # for it would be worse than the table's own order.)
@@ -40,11 +42,10 @@ _POINT = f"""SELECT %s AS number, (
 ) AS queued_at"""
 
 
-def waiting_queues() -> list[str]:
-    """The names of the queues in which something waits."""
-    with connections[_alias()].cursor() as cursor:
-        cursor.execute(_QUEUES, [State.WAITING] * 2)
-        return [name for (name,) in cursor.fetchall()]
+def queues() -> tuple[list[Queue], set[str]]:
+    """All that have a row, and the names of those in which something waits."""
+    found = list(Queue.objects.raw(_QUEUES, [State.WAITING] * 2))
+    return [row for row in found if row.pk], {row.name for row in found if not row.pk}
 
 
 def newest_before(moment: datetime) -> int:

@@ -73,14 +73,31 @@ def counts(now: datetime) -> Counts:
         running=Execution.objects.running().count(),
         waiting=waiting.order_by()[:COUNTED].count(),
         lately=lately,
-        alarms=bad_alarms.read(lately.jobs),
+        alarms=bad_alarms.read().without(lately.jobs),
         is_served=_is_served(Cluster.objects.with_silence()),
     )
 
 
-def read(now: datetime) -> Desk:
-    """The desk at this moment."""
-    return _Reading(now).desk()
+@dataclass(frozen=True)
+class Glance:
+    """A few small looks, by which one knows whether the desk has changed."""
+
+    #: Those that have a row.
+    queues: dict[str, Queue]
+    #: The names of those in which something waits.
+    waiting: set[str]
+    alarms: BadAlarms
+
+
+def glance() -> Glance:
+    """What is read first."""
+    rows, waiting = bounded.queues()
+    return Glance({row.name: row for row in rows}, waiting, bad_alarms.read())
+
+
+def read(now: datetime, seen: Glance | None = None) -> Desk:
+    """The desk at this moment, of which so much was seen already."""
+    return _Reading(now, seen or glance()).desk()
 
 
 def places(now: datetime) -> dict[int, Place]:
@@ -89,7 +106,7 @@ def places(now: datetime) -> dict[int, Place]:
     return {item.execution.pk: item.place for queue in found.queues for item in queue.waiting}
 
 
-def fingerprint() -> object:
+def fingerprint(seen: Glance) -> object:
     """Changes when the desk does, as far as a few small looks can tell."""
     columns = ("pk", "priority", "stop_requested_at")
     nothing = Value("", TextField())
@@ -103,27 +120,29 @@ def fingerprint() -> object:
     found = bounded.together(parts)
     return (
         sorted((e.pk, e.priority, str(e.stop_requested_at), e.__dict__["seen"]) for e in found),
-        list(Queue.objects.values_list("name", "paused_at", "paused_until")),
+        [(row.name, row.paused_at, row.paused_until) for row in seen.queues.values()],
         bad_ends.seen_to(),
-        [(alarm.pk, alarm.since, alarm.acknowledged_at) for alarm in bad_alarms.read().found],
+        [(alarm.pk, alarm.since, alarm.acknowledged_at) for alarm in seen.alarms.found],
     )
 
 
 class _Reading:
     """What is read, one statement each."""
 
-    def __init__(self, now: datetime) -> None:
+    def __init__(self, now: datetime, seen: Glance) -> None:
         self.now = now
-        self.rows = {row.name: row for row in Queue.objects.all()}
+        self.rows = seen.queues
         # What starts between the two is in both, and not in none.
-        self.waiting = self._read_waiting()
+        self.waiting = self._read_waiting(seen.waiting)
         self.running = self._read_running()
         self.counts = self._count_long_ones()
         self.schedules = upcoming.schedules(now)
         self.fires = upcoming.fires(self.schedules, now)
-        self.durations = self._read_durations()
-        self.lately = bad_ends.lately(now)
-        self.alarms = bad_alarms.read(self.lately.jobs)
+        wrong = bad_ends.went_wrong(now)
+        runs = bounded.together([*durations.parts(self._jobs()), *bad_ends.later(wrong)])
+        self.durations = durations.of(runs)
+        self.lately = bad_ends.mended(wrong, runs)
+        self.alarms = seen.alarms.without(self.lately.jobs)
         self.clusters = tuple(Cluster.objects.with_silence())
 
     def desk(self) -> Desk:
@@ -161,10 +180,8 @@ class _Reading:
         rows = Execution.objects.running().order_by("queue").defer("log_tail", "env")
         return {run.queue: run for run in rows.annotate(output=Right("log_tail", OUTPUT))}
 
-    def _read_waiting(self) -> dict[str, list[Execution]]:
-        first = [
-            _waiting_in(name).in_order().only(*_COLUMNS)[:READ] for name in bounded.waiting_queues()
-        ]
+    def _read_waiting(self, names: Iterable[str]) -> dict[str, list[Execution]]:
+        first = [_waiting_in(name).in_order().only(*_COLUMNS)[:READ] for name in names]
         found: dict[str, list[Execution]] = {}
         for execution in sorted(bounded.together(first), key=_order):
             found.setdefault(execution.queue, []).append(execution)
@@ -176,13 +193,11 @@ class _Reading:
         rows = [_waiting_in(name).order_by().values("queue")[:COUNTED] for name in names]
         return bounded.counts(rows)
 
-    def _read_durations(self) -> durations.Durations:
-        """Of all of which that matters; those of bare commands cost a look more."""
+    def _jobs(self) -> set[int | None]:
+        """Those whose durations matter; None stands for bare commands."""
         waiting = chain.from_iterable(self.waiting.values())
         jobs = {execution.job_id for execution in (*self.running.values(), *waiting)}
-        recent = durations.recent() if None in jobs else []
-        jobs |= {schedule.job_id for _, schedule in self.fires}
-        return durations.of((pk for pk in jobs if pk is not None), recent)
+        return jobs | {schedule.job_id for _, schedule in self.fires}
 
 
 def _is_served(clusters: Iterable[Cluster]) -> bool:

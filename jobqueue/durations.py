@@ -4,37 +4,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from .bounded import together
 from .models import Execution, State
+from .models.execution import ExecutionQuerySet
 
 #: Runs of a Job that are looked at, and of those that ran through the ones that count.
 LOOKED_AT, COUNTED = 25, 9
-#: Executions that count as recent: in them the runs of bare commands are found.
-RECENT = 1000
+#: Of each of these ends, so many of the newest executions: in them the runs of bare commands are.
+RECENT = 500
 #: Ends of runs that did what they were to do.
 RAN_THROUGH = (State.SUCCEEDED, State.WARNED)
+#: What is read of a run.
+COLUMNS = ("job_id", "digest", "state", "started_at", "ended_at")
 
 Durations = dict[Hashable, list[timedelta]]
-
-
-@dataclass(frozen=True)
-class Run:
-    """What is read of a recent execution."""
-
-    pk: int
-    state: str
-    job_id: int | None
-    digest: str
-    started_at: datetime | None
-    ended_at: datetime | None
-
-    @property
-    def kind(self) -> Hashable:
-        """The same for all runs of a Job, or of a bare command."""
-        return kind(self.job_id, self.digest)
 
 
 def kind(job_id: int | None, digest: str) -> Hashable:
@@ -42,30 +26,23 @@ def kind(job_id: int | None, digest: str) -> Hashable:
     return ("job", job_id) if job_id is not None else ("command", digest)
 
 
-def recent() -> list[Run]:
-    """The executions that were asked for last, the newest first."""
-    names = ("pk", "state", "job_id", "digest", "started_at", "ended_at")
-    rows = Execution.objects.order_by("-pk").values_list(*names)[:RECENT]
-    return [Run(*row) for row in rows]
-
-
-def of(jobs: Iterable[int], runs: Iterable[Run]) -> Durations:
-    """How long each of these Jobs took, and each bare command among these runs; newest first."""
-    found: Durations = defaultdict(list)
-    columns = ("job_id", "state", "started_at", "ended_at")
-    parts = [
-        Execution.objects.filter(job_id=pk).order_by("-pk").only(*columns)[:LOOKED_AT]
-        for pk in sorted(set(jobs))
+def parts(jobs: Iterable[int | None]) -> list[ExecutionQuerySet]:
+    """The last runs of these Jobs, and of all bare commands for None: for `bounded.together`."""
+    newest = Execution.objects.order_by("-pk").only(*COLUMNS)
+    wanted = set(jobs)
+    commands = RAN_THROUGH if None in wanted else ()
+    return [
+        *(newest.filter(job_id=pk)[:LOOKED_AT] for pk in sorted(pk for pk in wanted if pk)),
+        *(newest.filter(state=state)[:RECENT] for state in commands),
     ]
-    of_jobs = sorted(together(parts), key=lambda execution: -execution.pk)
-    for execution in of_jobs:
-        _note(found[kind(execution.job_id, "")], execution)
-    for run in runs:
-        if run.job_id is None:
-            _note(found[run.kind], run)
+
+
+def of(runs: Iterable[Execution]) -> Durations:
+    """How long these took, by their kind; the newest first. One that is there twice counts once."""
+    found: Durations = defaultdict(list)
+    newest = sorted({run.pk: run for run in runs}.values(), key=lambda run: -run.pk)
+    for run in newest:
+        took = found[kind(run.job_id, run.digest)]
+        if run.state in RAN_THROUGH and len(took) < COUNTED and run.started_at and run.ended_at:
+            took.append(run.ended_at - run.started_at)
     return found
-
-
-def _note(durations: list[timedelta], run: Run | Execution) -> None:
-    if run.state in RAN_THROUGH and run.started_at and run.ended_at and len(durations) < COUNTED:
-        durations.append(run.ended_at - run.started_at)

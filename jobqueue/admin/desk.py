@@ -21,6 +21,7 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from .. import desk
+from ..desk import Glance
 from ..models import Execution
 from . import desk_rows, display, links, timeline, timeline_span
 from .pages import ObjectPages
@@ -71,18 +72,19 @@ class DeskPages(_Base):
     def desk_live(self, request: HttpRequest) -> HttpResponse:
         """JSON: what the page shows now; 304 if that is what it shows already."""
         self._refuse(request)
-        tag = _tag(request)
+        seen = desk.glance()
+        tag = _tag(request, seen)
         if links.has_it(request, tag):
             return HttpResponseNotModified(headers={"ETag": tag})
-        html = render_to_string(_CONTENT, self._content(request), request)
+        html = render_to_string(_CONTENT, self._content(request, seen), request)
         return JsonResponse({"html": html}, headers={"ETag": tag})
 
     def _refuse(self, request: HttpRequest) -> None:
         if not self.has_view_permission(request):
             raise PermissionDenied
 
-    def _content(self, request: HttpRequest) -> dict[str, Any]:
-        found = desk.read(timezone.now())
+    def _content(self, request: HttpRequest, seen: Glance | None = None) -> dict[str, Any]:
+        found = desk.read(timezone.now(), seen)
         return {
             "desk": desk_rows.of(request, found),
             "next": links.to_admin(request, "jobqueue_execution_desk"),
@@ -91,8 +93,8 @@ class DeskPages(_Base):
         }
 
 
-def _tag(request: HttpRequest) -> str:
+def _tag(request: HttpRequest, glance: Glance) -> str:
     """The entity tag of what this user would be shown."""
     moment = int(timezone.now().timestamp()) // REDRAWN
-    seen = repr((request.user.pk, get_language(), moment, desk.fingerprint()))
+    seen = repr((request.user.pk, get_language(), moment, desk.fingerprint(glance)))
     return f'"{hashlib.sha256(seen.encode()).hexdigest()[:32]}"'
