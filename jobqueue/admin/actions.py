@@ -23,7 +23,7 @@ from .. import api, desk, recipients
 from ..alarms import judging, outbox, sending
 from ..alarms.channels import NotSent
 from ..commandline import printable
-from ..forecast import SOON
+from ..desk.forecast import SOON
 from ..languages import in_english, translated
 from ..models import Alarm, Cluster, Execution, Job, Message, Queue, Schedule, Source
 from ..models.execution import DEFAULT_PRIORITY, FIRST, LAST

@@ -14,12 +14,11 @@ from django.utils.translation import ngettext
 
 from .. import desk
 from ..commandline import printable
-from ..desk import Desk
-from ..forecast import SOON, Place
+from ..desk import Coming, Desk, QueueDesk, Waiting
+from ..desk.forecast import SOON, Place
 from ..models import Execution, Source, State
 from ..models.execution import DEFAULT_PRIORITY, FIRST
 from ..output import readable
-from ..queue_desk import Coming, QueueDesk, Waiting
 from . import actions, display, links, retry_words
 from . import desk_words as words
 

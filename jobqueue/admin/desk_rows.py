@@ -13,9 +13,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from ..bad_ends import BadEnd
 from ..commandline import printable
 from ..desk import Desk
+from ..desk.bad_ends import BadEnd
 from ..models import Cluster, Execution, Message
 from ..signals import DeskLine, desk_drawn
 from . import acknowledging, actions, desk_alarms, desk_queue, display, links, notes, retry_words

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.utils import formats, timezone
 from django.utils.translation import gettext as _
 
-from ..durations import RAN_THROUGH
+from ..desk.durations import RAN_THROUGH
 from ..models import Execution, Job, State
 from . import display, links
 

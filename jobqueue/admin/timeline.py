@@ -11,13 +11,14 @@ from django.utils import formats, timezone
 from django.utils.translation import gettext as _
 
 from .. import bounded, desk
-from ..durations import RECENT
+from ..desk import QueueDesk
 from ..models import Execution, State
 from ..models.execution import OPEN
-from ..queue_desk import QueueDesk
 from . import actions, display, links
 from .timeline_span import Span
 
+#: So many of the last runs are drawn.
+RUNS = 1000
 #: Pixels: of the lane of a queue, of a bar in it, of the ground line with the hours.
 LANE, BAR, GROUND = 48, 18, 18
 #: So long before the end the names of the lanes are repeated, for those who see no more.
@@ -142,11 +143,11 @@ def _runs(span: Span) -> tuple[list[_Run], bool]:
     if span.day:  # what was asked for later didn't run before
         asked = asked.filter(pk__lte=bounded.newest_before(span.end))
     # What waits or was cancelled never ran, and there may be any number of it.
-    parts = [asked.filter(state=state)[:RECENT] for state in _ENDED]
+    parts = [asked.filter(state=state)[:RUNS] for state in _ENDED]
     rows = sorted(bounded.together([*parts, asked.running()]), key=lambda row: -row.pk)
     runs = [_run(row, row.started_at) for row in rows if row.started_at is not None]
-    ended = [run for run in runs if run.ended_at is not None][:RECENT]
-    is_cut = len(ended) == RECENT and ended[-1].is_after(span.start)
+    ended = [run for run in runs if run.ended_at is not None][:RUNS]
+    is_cut = len(ended) == RUNS and ended[-1].is_after(span.start)
     oldest = ended[-1].pk if ended else 0
     shown = [run for run in runs if run.ended_at is None or run.pk >= oldest]
     shown = [run for run in shown if run.is_after(span.start) and run.started_at < span.end]

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from .. import desk
 from ..commandline import printable
-from ..forecast import SOON, Place
+from ..desk.forecast import SOON, Place
 from ..models import Cluster, Execution
 from ..models.execution import ExecutionQuerySet
 from . import json_rows, situation

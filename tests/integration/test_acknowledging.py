@@ -8,8 +8,9 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from jobqueue import api, bad_ends, queue
+from jobqueue import api, queue
 from jobqueue.alarms import judging
+from jobqueue.desk import bad_ends
 from jobqueue.models import Acknowledgement, Alarm, Execution, Job, State
 from jobqueue.models.execution import BAD_ENDS
 from tests.builders import a_cluster, a_job, a_run, a_waiting, an_end, an_ended

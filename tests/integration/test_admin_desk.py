@@ -221,7 +221,7 @@ class TestWhatItSays:
     def test_is_never_calm_when_not_all_was_looked_at(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("jobqueue.bad_ends.LOOKED_AT", 2)
+        monkeypatch.setattr("jobqueue.desk.bad_ends.LOOKED_AT", 2)
         a_cluster()
         job = a_job(name="Orders")
         for _ in range(2):
@@ -409,7 +409,7 @@ class TestCost:
     )
 
     def a_busy_site(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("jobqueue.desk.READ", 10)
+        monkeypatch.setattr("jobqueue.desk.reading.READ", 10)
         a_cluster()
         a_run(queue="busy")
         for number in range(12):

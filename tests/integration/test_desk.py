@@ -11,12 +11,12 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from jobqueue import acknowledging, bad_alarms, bad_ends, bounded, desk, durations, queue, upcoming
+from jobqueue import acknowledging, bounded, desk, queue
 from jobqueue.alarms import judging
-from jobqueue.bad_alarms import BadAlarms
-from jobqueue.bad_ends import Lately
+from jobqueue.desk import QueueDesk, bad_alarms, bad_ends, durations, reading, upcoming
+from jobqueue.desk.bad_alarms import BadAlarms
+from jobqueue.desk.bad_ends import Lately
 from jobqueue.models import Alarm, Execution, Job, State
-from jobqueue.queue_desk import QueueDesk
 from tests.builders import (
     a_cluster,
     a_command,
@@ -142,7 +142,7 @@ class TestQueues:
         assert running is not None
         assert running.execution == run
         assert running.output.endswith("xend")
-        assert len(running.output) == desk.OUTPUT
+        assert len(running.output) == reading.OUTPUT
         assert running.usual is not None
         assert running.ends_at is not None
         assert round((running.ends_at - timezone.now()) / MINUTE) == 6
@@ -209,12 +209,12 @@ class TestQueues:
     def test_only_the_first_are_read_and_only_so_many_counted(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(desk, "READ", 3)
+        monkeypatch.setattr(reading, "READ", 3)
         rows = [a_waiting(queue=name) for name in ("a", "b") for _ in range(5)]
         found = the("a")
         assert [row.execution for row in found.waiting] == rows[:3]
         assert found.count == 5
-        monkeypatch.setattr(desk, "COUNTED", 4)
+        monkeypatch.setattr(reading, "COUNTED", 4)
         assert the("b").count == 4
 
 
@@ -434,7 +434,7 @@ class TestCost:
             desk.fingerprint(desk.glance())
 
     def test_no_query_is_without_a_bound(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(desk, "READ", 2)
+        monkeypatch.setattr(reading, "READ", 2)
         a_run(queue="busy")
         self.fill()
         with CaptureQueriesContext(connection) as queries:

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobqueue.forecast import Forecast, Place, Running, Work, forecast, load, rest, usual
+from jobqueue.desk.forecast import Forecast, Place, Running, Work, forecast, load, rest, usual
 
 NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -6,10 +6,10 @@ from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from ..models import CatchUp, Execution, Queue, Schedule
 from . import durations, forecast
 from .durations import Durations
 from .forecast import Forecast, Place, Work
-from .models import CatchUp, Execution, Queue, Schedule
 from .upcoming import Fire
 
 #: Fire times of a queue that are told: the next one of each schedule.

@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable
 from datetime import timedelta
 
-from .models import Execution, State
-from .models.execution import ExecutionQuerySet
+from ..models import Execution, State
+from ..models.execution import ExecutionQuerySet
 
 #: Runs of a Job that are looked at, and of those that ran through the ones that count.
 LOOKED_AT, COUNTED = 25, 9

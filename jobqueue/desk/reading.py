@@ -13,14 +13,15 @@ from itertools import chain
 from django.db.models import TextField, Value
 from django.db.models.functions import Right
 
-from . import bad_alarms, bad_ends, bounded, durations, queue_desk, upcoming
+from .. import bounded
+from ..models import Cluster, Execution, Queue
+from ..models.execution import ExecutionQuerySet
+from ..models.fields import DEFAULT_QUEUE
+from . import bad_alarms, bad_ends, durations, queues, upcoming
 from .bad_alarms import BadAlarms
 from .bad_ends import BadEnd, Lately
 from .forecast import Place
-from .models import Cluster, Execution, Queue
-from .models.execution import ExecutionQuerySet
-from .models.fields import DEFAULT_QUEUE
-from .queue_desk import Found, QueueDesk
+from .queues import Found, QueueDesk
 
 #: Waiting requests of a queue that are read; of more than that, so many are counted.
 READ, COUNTED = 200, 10_000
@@ -173,7 +174,7 @@ class _Reading:
             durations=self.durations,
             is_served=_is_served(self.clusters),
         )
-        return queue_desk.of(name, found)
+        return queues.of(name, found)
 
     def _read_running(self) -> dict[str, Execution]:
         # In the order of the index: by the model's own, a database may look through all.

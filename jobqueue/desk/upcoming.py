@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 
-from .models import Schedule
+from ..models import Schedule
 
 #: Fire times are looked for so far ahead, so many in all, of so many schedules.
 AHEAD, FIRES, SCHEDULES = timedelta(hours=6), 300, 100

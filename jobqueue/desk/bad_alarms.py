@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from django.db.models import F
 
-from .models import Alarm
+from ..models import Alarm
 
 #: So many are looked at; of these so many are told.
 LOOKED_AT, TOLD = 100, 10

@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 
 from django.db.models import F
 
-from . import bounded, durations
-from .models import Acknowledgement, Execution, State
-from .models.execution import BAD_ENDS, ExecutionQuerySet
+from .. import bounded
+from ..models import Acknowledgement, Execution, State
+from ..models.execution import BAD_ENDS, ExecutionQuerySet
+from . import durations
 
 #: For so long a bad end is told of, and so many are.
 LATELY, TOLD = timedelta(hours=24), 10
