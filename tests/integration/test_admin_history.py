@@ -187,7 +187,7 @@ class TestTimeline:
         assert "Later" in a_client("view_execution", "view_schedule").get(TIMELINE).text
 
     def test_more_than_is_looked_at(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(timeline, "RECENT", 3)
+        monkeypatch.setattr(timeline, "RUNS", 3)
         ended(30)
         for hours in (5, 4):
             ended(hours)
@@ -197,7 +197,7 @@ class TestTimeline:
 
     @pytest.mark.database
     def test_however_much_was_asked_for_since(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(timeline, "RECENT", 3)
+        monkeypatch.setattr(timeline, "RUNS", 3)
         run = a_run(queue="long")
         failed = ended(5, state=State.FAILED)
         for _ in range(4):
@@ -217,7 +217,7 @@ class TestTimeline:
         assert picture.is_cut
 
     def test_a_day_after_which_too_much_ran(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(timeline, "RECENT", 2)
+        monkeypatch.setattr(timeline, "RUNS", 2)
         now = timezone.now()
         for _ in range(3):
             ended(1, queued_at=now - 60 * HOUR)
