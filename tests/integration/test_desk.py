@@ -224,9 +224,11 @@ class TestComing:
         now = timezone.now()
         job = a_job(name="Orders")
         ran(job, 14)
-        soon = a_schedule(job=job, next_fire_at=now + 5 * MINUTE)
-        late = a_schedule(job=a_job(name="Late"), next_fire_at=now + 6 * MINUTE)
-        a_schedule(job=a_job(enabled=False), next_fire_at=now + MINUTE)
+        # Once a day: none of these has another fire time in between.
+        daily: Any = {"kind": "interval", "interval": timedelta(days=1), "expression": ""}
+        soon = a_schedule(job=job, next_fire_at=now + 5 * MINUTE, **daily)
+        late = a_schedule(job=a_job(name="Late"), next_fire_at=now + 6 * MINUTE, **daily)
+        a_schedule(job=a_job(enabled=False), next_fire_at=now + MINUTE, **daily)
         found = the().coming
         assert [row.schedule for row in found] == [soon, late]
         assert [row.behind for row in found] == ["", "Orders"]
