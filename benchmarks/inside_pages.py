@@ -112,6 +112,28 @@ def visit(url: str, times: int) -> list[float]:
     return found
 
 
+def desks(number: int, url: str, every: float, seconds: float) -> tuple[float, int, int]:
+    """So many open desks, each of which asks for news every so many seconds.
+
+    Returns:
+        How many seconds it took to answer them, how often they asked, how often that was no news.
+    """
+    tags: dict[int, str] = dict.fromkeys(range(number), "")
+    took, asked, same = 0.0, 0, 0
+    end = time.monotonic() + seconds
+    while (moment := time.monotonic()) < end:
+        desk = asked % number
+        start = time.perf_counter()
+        answer = _client.get(url, headers={"If-None-Match": tags[desk]})
+        took += time.perf_counter() - start
+        if answer.status_code not in (200, 304):
+            raise RuntimeError(f"{url}: {answer.status_code}")
+        tags[desk] = answer.headers["ETag"]
+        asked, same = asked + 1, same + (answer.status_code == 304)
+        time.sleep(max(0.0, moment + every / number - time.monotonic()))
+    return took, asked, same
+
+
 def queries(url: str) -> int:
     """How many a page takes."""
     with CaptureQueriesContext(connection) as asked:

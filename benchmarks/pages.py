@@ -14,6 +14,8 @@ from benchmarks.results import Results, Target
 QUERIES = "Queries of pages"
 #: Executions in the short record.
 FEW = 1000
+#: Open desks, how often each asks for news (seconds), and for how long they are watched.
+DESKS, EVERY, WATCHED = 20, 3.0, 40.0
 #: In turn with the short record, so that a machine that gets slower does so for both.
 BLOCKS = 5
 _LIST = "jobqueue/execution/"
@@ -76,6 +78,7 @@ def measure(
             for _ in rounds:
                 _round(site.title, few, many, results, size)
             _count(site.title, many, results)
+            _open_desks(site.title, few, many, results)
 
 
 def _round(title: str, few: Any, many: Any, results: Results, size: Size) -> None:
@@ -95,6 +98,18 @@ def _count(title: str, many: Any, results: Results) -> None:
     each = {name: many("inside_pages.queries", url) for name, url in _pages(many)}
     target = Target(15, of="value")
     results.add(QUERIES, f"{title}, the most", max(each.values()), "", target=target, **each)
+
+
+def _open_desks(title: str, few: Any, many: Any, results: Results) -> None:
+    asked_for = (DESKS, f"/admin/{_LIST}desk/live/", EVERY, WATCHED)
+    [(short, *_), (long, asked, same)] = [
+        agent.slowly("inside_pages.desks", *asked_for) for agent in (few, many)
+    ]
+    results.add(
+        f"{DESKS} open desks", f"{title}, time that answers take", 1000 * long / WATCHED,
+        "ms a second", other=1000 * short / WATCHED, compared_with="ms a second",
+        asked=asked, no_news=same,
+    )  # fmt: skip
 
 
 def _pages(agent: Any) -> Iterator[tuple[str, str]]:
