@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from django.apps import apps
 from django.contrib import messages
 from django.db import DatabaseError, router, transaction
-from django.db.models import Model, Q
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.utils import formats, timezone
 from django.utils.html import format_html, format_html_join
@@ -25,16 +25,24 @@ from ..alarms.channels import NotSent
 from ..commandline import printable
 from ..forecast import SOON
 from ..languages import in_english, translated
-from ..models import Alarm, Cluster, Execution, Job, Message, Queue, Schedule, Source
-from ..models.execution import DEFAULT_PRIORITY, FIRST, LAST
+from ..models import (
+    Alarm,
+    Cluster,
+    Execution,
+    Job,
+    Message,
+    Queue,
+    Schedule,
+    Source,
+    State,
+)
+from ..models.execution import DEFAULT_PRIORITY
 from ..queue import DETAILS_OF_A_RUN
 from ..recipients import Audience
-from ..requests import priority_number
 from . import alarm_record, display, links
 
 #: So many are changed in one transaction, and the queue goes on between two.
 STEP = 100
-_PRIORITIES = [str(number) for number in range(FIRST, LAST + 1)]
 #: So many are named in one message.
 NAMED = 10
 NO_CLUSTER = gettext_lazy(
@@ -60,10 +68,11 @@ def may_run(user: Any, job: Job | None = None) -> bool:
 # Running
 
 
-def run(request: HttpRequest, job: Job) -> None:
-    """Queue a Job at priority 5."""
-    if execution := _enqueue(request, job, job.name):
-        _note(request, [job], f"Run: execution {execution.pk}.")
+def run(request: HttpRequest, job: Job, priority: int = DEFAULT_PRIORITY) -> None:
+    """Queue a Job, by default at priority 5."""
+    if execution := _enqueue(request, job, job.name, priority=priority):
+        at = "" if priority == DEFAULT_PRIORITY else f" at priority {priority}"
+        _note(request, [job], f"Run{at}: execution {execution.pk}.")
 
 
 def run_again(request: HttpRequest, execution: Execution) -> None:
@@ -238,21 +247,29 @@ def stop(request: HttpRequest, executions: Iterable[Execution]) -> None:
     _steer(request, executions, api.request_stop, "Stop.", done, str(_NOT_RUNNING))
 
 
-def set_priority(request: HttpRequest, execution: Execution, typed: str) -> None:
-    """Give a waiting request another priority.
+def set_priority(request: HttpRequest, executions: Iterable[Execution], priority: int) -> None:
+    """Give waiting requests another priority.
 
     Raises:
-        NotQueued: what was typed is no priority.
+        NotQueued: that is no priority.
     """
-    priority = priority_number(int(typed) if typed in _PRIORITIES else typed)
 
     def change(this: Execution, by: str) -> bool:
         return api.set_priority(this, priority, by)
 
-    def done(_count: int) -> str:
-        return _("{executions} has priority %d now.") % priority
+    def done(count: int) -> str:
+        text = ngettext(
+            "{executions} has priority %d now.",
+            "{count} executions have priority %d now: {executions}.",
+            count,
+        )
+        return text % priority
 
-    _steer(request, [execution], change, f"Priority {priority}.", done, str(_NOT_WAITING))
+    late = _(
+        "Nothing was changed where it doesn't wait any more, or is a recovery run, which goes "
+        "before all others: {executions}."
+    )
+    _steer(request, executions, change, f"Priority {priority}.", done, late)
 
 
 def acknowledge_runs(request: HttpRequest, executions: Iterable[Execution], note: str) -> None:
@@ -311,6 +328,19 @@ def _steer(
         }
         listed = _listed(request, [(pk, states.get(pk, _("deleted"))) for pk in late])
         _tell(request, messages.WARNING, late_text, executions=listed)
+
+
+def left_out(request: HttpRequest, executions: QuerySet[Execution]) -> SafeString | str:
+    """Which of those that were selected aren't meant, and their states; "" if all are."""
+    rows = executions.values_list("pk", "state", "source")[: NAMED + 1]
+    named = [(pk, ", ".join(_words(state, source))) for pk, state, source in rows]
+    return format_html(_("Left out: {}."), _listed(request, named)) if named else ""
+
+
+def _words(state: str, source: str) -> Iterator[str]:
+    yield str(State(state).label)
+    if source == Source.RECOVERY:
+        yield str(Source.RECOVERY.label)
 
 
 def _listed(request: HttpRequest, rows: Sequence[tuple[int, str]]) -> SafeString:

@@ -151,6 +151,7 @@ class ObjectPages(ObjectPermissions[M]):
         unnamed: int = 0,
         hidden: Iterable[tuple[str, str]] = (),
         form: Form | None = None,
+        left_out: str = "",
     ) -> HttpResponse:
         """A page that names what will be changed; its button posts to the same address."""
         context = {
@@ -159,6 +160,7 @@ class ObjectPages(ObjectPermissions[M]):
             "question": question,
             "objects": objects,
             "unnamed": unnamed,
+            "left_out": left_out,
             "hidden": [("confirmed", "yes"), *links.carried(request), *hidden],
             "back_url": links.wanted(request),
             "form": form,
@@ -180,8 +182,9 @@ class ObjectPages(ObjectPermissions[M]):
         queryset: QuerySet[M],
         action: str,
         form: Form | None = None,
+        left_out: str = "",
     ) -> HttpResponse:
-        """Ask before an action on a list.
+        """Ask before an action on a list; say what of it is left out.
 
         Where the user chose all that the list's filters let through, which may be more than a
         form can carry, those are meant up to the newest one now.
@@ -195,7 +198,8 @@ class ObjectPages(ObjectPermissions[M]):
             hidden, pks = [], queryset.values_list("pk", flat=True)
         hidden += [("action", action), *((ACTION_CHECKBOX_NAME, str(pk)) for pk in pks)]
         unnamed = count - len(named)
-        return self.ask(request, question, named, unnamed=unnamed, hidden=hidden, form=form)
+        more: Any = {"unnamed": unnamed, "hidden": hidden, "form": form, "left_out": left_out}
+        return self.ask(request, question, named, **more)
 
     def chosen(self, request: HttpRequest, queryset: QuerySet[M], **still: Any) -> QuerySet[M]:
         """What the user was asked about; of all in a list, those that are ``still`` so."""
