@@ -40,6 +40,7 @@ from ..models.execution import DEFAULT_PRIORITY
 from ..queue import DETAILS_OF_A_RUN
 from ..recipients import Audience
 from . import alarm_record, display, links
+from .once import once
 
 #: So many are changed in one transaction, and the queue goes on between two.
 STEP = 100
@@ -68,6 +69,7 @@ def may_run(user: Any, job: Job | None = None) -> bool:
 # Running
 
 
+@once
 def run(request: HttpRequest, job: Job, priority: int = DEFAULT_PRIORITY) -> None:
     """Queue a Job, by default at priority 5."""
     if execution := _enqueue(request, job, job.name, priority=priority):
@@ -75,6 +77,7 @@ def run(request: HttpRequest, job: Job, priority: int = DEFAULT_PRIORITY) -> Non
         _note(request, [job], f"Run{at}: execution {execution.pk}.")
 
 
+@once
 def run_again(request: HttpRequest, execution: Execution) -> None:
     """Queue the same request at priority 5: the Job as it is now, or the bare command."""
     link = links.to_execution(request, execution.pk)
@@ -90,6 +93,7 @@ def run_again(request: HttpRequest, execution: Execution) -> None:
             _note_again(request, execution, again)
 
 
+@once
 def run_all_again(request: HttpRequest, executions: Iterable[Execution]) -> None:
     """Queue the same requests as :func:`run_again`, and tell of all in one message."""
     done: list[tuple[int, str]] = []
@@ -431,6 +435,7 @@ def _change_mails(
         _tell(request, messages.WARNING, text, count=late)
 
 
+@once
 def test_profile(request: HttpRequest, profile: str) -> None:
     """Send a test mail to the user's own address, and tell what the server answered."""
     name = profile or _("Django's own settings")
@@ -442,11 +447,13 @@ def test_profile(request: HttpRequest, profile: str) -> None:
     _test(request, name, Audience(profile, (to,)))
 
 
+@once
 def test_channel(request: HttpRequest, word: str) -> None:
     """Send a test by a channel of the settings, and tell what its receiver answered."""
     _test(request, _("Channel"), recipients.of_channel(word))
 
 
+@once
 def test_ping(request: HttpRequest, job: Job) -> None:
     """Ping for a Job in a way that changes nothing, and tell what the receiver answered."""
     place = alarm_record.ping_place(job)
@@ -471,6 +478,7 @@ def _try(request: HttpRequest, test: Callable[[], str], **values: str) -> None:
 # Schedules
 
 
+@once
 def run_schedule(request: HttpRequest, schedule: Schedule) -> None:
     """Queue the Job of a schedule now, as the schedule does; its next fire time stays."""
     wanted = {"priority": schedule.priority, "queue": schedule.queue or None}
