@@ -1,15 +1,30 @@
-"""Permissions for single objects, as django-guardian grants them, on the admin's own pages."""
+"""Permissions for all objects or, as django-guardian grants them, for single ones."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from django.contrib import admin
 from django.contrib.auth import get_permission_codename
 from django.db.models import Model
 from django.http import HttpRequest
 
+from ..models import Job
+
 M = TypeVar("M", bound=Model)
+
+
+def may(user: Any, permission: str, instance: Model | None = None) -> bool:
+    """Whether a user has a permission of this app, for all objects or for this one."""
+    name = f"jobqueue.{permission}"
+    return user.has_perm(name) or (instance is not None and user.has_perm(name, instance))
+
+
+def may_run(user: Any, job: Job | None = None) -> bool:
+    """Whether a user may queue a Job: who may see it and has ``run_job``."""
+    may_see = may(user, "view_job", job) or may(user, "change_job", job)
+    return may_see and may(user, "run_job", job)
+
 
 if TYPE_CHECKING:
 
