@@ -12,7 +12,7 @@ from ..models import Execution, Source, State
 from ..output import readable
 from . import actions, live_output, log_file, priority
 from .acknowledging import AcknowledgePages
-from .desk import DeskPages
+from .desk.pages import DeskPages
 from .execution_actions import CANCEL_RECOVERY, STOP, STOP_RECOVERY, ExecutionActions
 from .execution_record import ExecutionRecord
 from .pages import NotEdited, is_confirmed

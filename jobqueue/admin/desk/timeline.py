@@ -10,12 +10,12 @@ from django.http import HttpRequest
 from django.utils import formats, timezone
 from django.utils.translation import gettext as _
 
-from .. import bounded, desk
-from ..durations import RECENT
-from ..models import Execution, State
-from ..models.execution import OPEN
-from ..queue_desk import QueueDesk
-from . import actions, display, links
+from ... import bounded, desk
+from ...durations import RECENT
+from ...models import Execution, State
+from ...models.execution import OPEN
+from ...queue_desk import QueueDesk
+from .. import actions, display, links
 from .timeline_span import Span
 
 #: Pixels: of the lane of a queue, of a bar in it, of the ground line with the hours.
