@@ -16,15 +16,15 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from jobqueue.admin.deletion import NamesWhatGoes
+from jobqueue.admin.permissions import ObjectPermissions
 from jobqueue.api import printable
 
 from .models import DirMonitor, Status, lacks_service
 
 if TYPE_CHECKING:
-    _ModelAdmin = admin.ModelAdmin[DirMonitor]
     _ModelForm = forms.ModelForm[DirMonitor]
 else:
-    _ModelAdmin, _ModelForm = admin.ModelAdmin, forms.ModelForm
+    _ModelForm = forms.ModelForm
 
 EMPTY = "-"
 #: The colour that the style sheet has for it, and a sign.
@@ -60,7 +60,7 @@ class DirMonitorForm(_ModelForm):
 
 
 @admin.register(DirMonitor)
-class DirMonitorAdmin(NamesWhatGoes, _ModelAdmin):
+class DirMonitorAdmin(NamesWhatGoes, ObjectPermissions[DirMonitor]):
     """To see and edit monitors takes Django's own permissions; who may add one lets its Job run."""
 
     form = DirMonitorForm

@@ -25,7 +25,7 @@ from . import broker, conf, owners, signals
 from . import statements as sql
 from .commandline import printable
 from .models import Execution, Job, Queue, Source, State
-from .models.execution import RECOVERY_PRIORITY
+from .models.execution import FIRST, RECOVERY_PRIORITY
 from .requests import aware, priority_number, queue_name
 from .retrying import Plan
 
@@ -470,8 +470,11 @@ def cancel(execution: Execution, by: str) -> bool:
 
 
 def set_priority(execution: Execution, priority: int, by: str) -> bool:
-    """Give a waiting request another priority; False if it doesn't wait (any more)."""
-    done = _change(execution, State.WAITING, priority=priority_number(priority))
+    """Give a waiting request another priority; False if it doesn't wait (any more).
+
+    A recovery run keeps its own, which is better than all of them: False, too.
+    """
+    done = _change(execution, State.WAITING, FIRST, priority=priority_number(priority))
     if done:
         log.info(
             "%s priority %s by %s",

@@ -47,22 +47,25 @@ class NamesWhatGoes(_Base):
         forbidden = {
             self._lacking(request, model, models[model])
             for model in models
-            if not self._may(request, "delete", model)
+            if not self._may(request, "delete", model, models[model])
         }
         protected = [self._named(obj) for obj in related.protected]
         shown = {str(model._meta.verbose_name_plural): count for model, count in counts.items()}
         return related.nested(self._named), shown, forbidden, protected
 
-    def _may(self, request: HttpRequest, what: str, model: type[Model]) -> bool:
+    def _may(
+        self, request: HttpRequest, what: str, model: type[Model], objs: Collection[Model] = ()
+    ) -> bool:
+        """Whether the user may do this with all of a kind, or with each of these."""
         if not self.admin_site.is_registered(model):
             return True
-        model_admin = self.admin_site.get_model_admin(model)
-        return bool(getattr(model_admin, f"has_{what}_permission")(request))
+        may = getattr(self.admin_site.get_model_admin(model), f"has_{what}_permission")
+        return may(request) or (bool(objs) and all(may(request, obj) for obj in objs))
 
     def _lacking(self, request: HttpRequest, model: type[Model], objs: Collection[Model]) -> str:
         """What a user may not delete; its names for those who may see them."""
         kind = str(model._meta.verbose_name)
-        if not self._may(request, "view", model):
+        if not self._may(request, "view", model, objs):
             return kind
         names = sorted(map(str, objs))
         more = ["…"] if len(names) > NAMED else []

@@ -2,67 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
-from .. import api
-from ..languages import translated
 from ..models import Execution, Source, State
-from ..models.execution import FIRST, LAST, OPEN
 from ..output import readable
-from . import actions, live_output, log_file
+from . import actions, live_output, log_file, priority
 from .acknowledging import AcknowledgePages
-from .desk import DeskPages
+from .desk.pages import DeskPages
+from .execution_actions import CANCEL_RECOVERY, STOP, STOP_RECOVERY, ExecutionActions
 from .execution_record import ExecutionRecord
-from .pages import NotEdited, Question, is_confirmed
-
-_STOP = Question(
-    gettext_lazy("Stop?"),
-    gettext_lazy(
-        "The processes get SIGTERM, and SIGKILL when they are still there 10 seconds later."
-    ),
-    gettext_lazy("Stop"),
-    danger=True,
-)
-_CANCEL = Question(
-    gettext_lazy("Cancel?"),
-    gettext_lazy("These requests will not run."),
-    gettext_lazy("Cancel these requests"),
-    danger=True,
-)
-_ENDS = [state for state in State if state not in OPEN]
-_AGAIN = Question(
-    gettext_lazy("Run again?"),
-    gettext_lazy("This will be queued at priority 5:"),
-    gettext_lazy("Run again"),
-)
-
-_STOP_RECOVERY = replace(
-    _STOP,
-    warning=gettext_lazy(
-        "This stops a recovery run, which mends what a run that was cut off has left. It is queued "
-        "again at once, before all others; until it has run through, files may be lost if an "
-        "engine is started by hand."
-    ),
-)
-_CANCEL_RECOVERY = replace(
-    _CANCEL,
-    warning=gettext_lazy(
-        "This cancels a recovery run, which mends what a run that was cut off has left. It isn't "
-        "queued again, and files may be lost when an engine is started next."
-    ),
-)
+from .pages import NotEdited, is_confirmed
 
 
 @admin.register(Execution)
-class ExecutionAdmin(DeskPages, AcknowledgePages, ExecutionRecord, NotEdited[Execution]):
+class ExecutionAdmin(
+    DeskPages, ExecutionActions, AcknowledgePages, ExecutionRecord, NotEdited[Execution]
+):
     """To see executions takes ``view_execution``.
 
     ``stop_execution`` is needed to stop, to cancel and to change a priority: each decides what
@@ -71,7 +30,7 @@ class ExecutionAdmin(DeskPages, AcknowledgePages, ExecutionRecord, NotEdited[Exe
     with their logs.
     """
 
-    actions = ("cancel", "stop", "run_again", "acknowledge")
+    actions = ("cancel", "stop", "set_priority", "run_again", "acknowledge")
     object_pages = {
         "cancel": ("cancel_page", "stop"),
         "stop": ("stop_page", "stop"),
@@ -88,18 +47,6 @@ class ExecutionAdmin(DeskPages, AcknowledgePages, ExecutionRecord, NotEdited[Exe
         css = {"all": ("jobqueue/admin.css",)}
         js = ("jobqueue/live_output.js", "jobqueue/execution.js")
 
-    def has_stop_permission(self, request: HttpRequest, obj: Execution | None = None) -> bool:
-        """Whether the user may stop, cancel or reorder it."""
-        may_see = self.has_view_permission(request, obj)
-        return may_see and actions.may(request.user, "stop_execution", obj)
-
-    def has_run_permission(self, request: HttpRequest, obj: Execution | None = None) -> bool:
-        """Whether the user may run it again."""
-        may_see = self.has_view_permission(request, obj)
-        return may_see and actions.may(request.user, "run_job", obj.job if obj else None)
-
-    # The page of one
-
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
@@ -113,7 +60,7 @@ class ExecutionAdmin(DeskPages, AcknowledgePages, ExecutionRecord, NotEdited[Exe
             "output_url": self.page_url(request, execution, "output"),
             "output_is_longer": log_file.is_longer(execution, path),
             "log_url": self.page_url(request, execution, "log") if path else "",
-            "priorities": range(FIRST, LAST + 1),
+            "priorities": priority.CHOICES,
             **self._buttons(request, execution),
             **self.acknowledge_urls(request, execution),
         }
@@ -134,7 +81,7 @@ class ExecutionAdmin(DeskPages, AcknowledgePages, ExecutionRecord, NotEdited[Exe
         """The Cancel button; asks before a recovery run is cancelled."""
         recovers = execution.source == Source.RECOVERY and execution.state == State.WAITING
         if recovers and not is_confirmed(request):
-            return self.ask(request, _CANCEL_RECOVERY, [execution])
+            return self.ask(request, CANCEL_RECOVERY, [execution])
         if request.method == "POST":
             actions.cancel(request, [execution])
         return self.to_object(request, execution)
@@ -145,17 +92,16 @@ class ExecutionAdmin(DeskPages, AcknowledgePages, ExecutionRecord, NotEdited[Exe
             actions.stop(request, [execution])
         elif execution.state == State.RUNNING:
             recovers = execution.source == Source.RECOVERY
-            return self.ask(request, _STOP_RECOVERY if recovers else _STOP, [execution])
+            return self.ask(request, STOP_RECOVERY if recovers else STOP, [execution])
         return self.to_object(request, execution)
 
     def priority_page(self, request: HttpRequest, execution: Execution) -> HttpResponse:
         """The choice of a priority."""
-        if request.method == "POST":
-            typed = request.POST.get("priority", "")
-            try:
-                actions.set_priority(request, execution, typed)
-            except api.NotQueued as error:
-                messages.error(request, translated(error))
+        form = priority.PriorityForm(request.POST)
+        if request.method == "POST" and form.is_valid():
+            actions.set_priority(request, [execution], form.cleaned_data["priority"])
+        elif request.method == "POST":
+            messages.error(request, priority.NO_PRIORITY)
         return self.to_object(request, execution)
 
     def again_page(self, request: HttpRequest, execution: Execution) -> HttpResponse:
@@ -183,69 +129,3 @@ class ExecutionAdmin(DeskPages, AcknowledgePages, ExecutionRecord, NotEdited[Exe
         )
         response["X-Content-Type-Options"] = "nosniff"
         return response
-
-    # Actions of the list
-
-    @admin.action(description=gettext_lazy("Cancel selected executions"), permissions=("stop",))
-    def cancel(self, request: HttpRequest, queryset: QuerySet[Execution]) -> HttpResponse | None:
-        """Take waiting ones off their queues."""
-        if not is_confirmed(request):
-            return self._ask_for(
-                request, _CANCEL, _CANCEL_RECOVERY, queryset, "cancel", State.WAITING
-            )
-        actions.cancel(request, self._allowed(request, queryset, State.WAITING))
-        return None
-
-    @admin.action(description=gettext_lazy("Stop selected executions"), permissions=("stop",))
-    def stop(self, request: HttpRequest, queryset: QuerySet[Execution]) -> HttpResponse | None:
-        """End running ones."""
-        if not is_confirmed(request):
-            return self._ask_for(request, _STOP, _STOP_RECOVERY, queryset, "stop", State.RUNNING)
-        actions.stop(request, self._allowed(request, queryset, State.RUNNING))
-        return None
-
-    @admin.action(description=gettext_lazy("Run selected executions again"), permissions=("run",))
-    def run_again(self, request: HttpRequest, queryset: QuerySet[Execution]) -> HttpResponse | None:
-        """Queue the same requests at priority 5, in the order in which they came."""
-        if not is_confirmed(request):
-            return self._ask_to_run_again(request, queryset)
-        ended = self.chosen(request, queryset, state__in=_ENDS)
-        chosen = list(ended.select_related("job").order_by("pk"))
-        if not all(self.has_run_permission(request, execution) for execution in chosen):
-            raise PermissionDenied
-        actions.run_all_again(request, chosen)
-        return None
-
-    def _ask_to_run_again(
-        self, request: HttpRequest, queryset: QuerySet[Execution]
-    ) -> HttpResponse | None:
-        ended = queryset.filter(state__in=_ENDS)
-        if not ended.exists():
-            messages.warning(request, _("None of them has ended."))
-            return None
-        return self.ask_for_all(request, _AGAIN, ended, "run_again")
-
-    def _ask_for(
-        self,
-        request: HttpRequest,
-        question: Question,
-        of_recovery: Question,
-        queryset: QuerySet[Execution],
-        action: str,
-        state: State,
-    ) -> HttpResponse | None:
-        fitting = queryset.filter(state=state)
-        if not fitting.exists():
-            messages.warning(request, _("None of them is %s.") % state.label)
-            return None
-        if fitting.filter(source=Source.RECOVERY).exists():
-            question = of_recovery
-        return self.ask_for_all(request, question, fitting, action)
-
-    def _allowed(
-        self, request: HttpRequest, queryset: QuerySet[Execution], state: State
-    ) -> list[Execution]:
-        chosen = list(self.chosen(request, queryset, state=state))
-        if not all(self.has_stop_permission(request, execution) for execution in chosen):
-            raise PermissionDenied
-        return chosen

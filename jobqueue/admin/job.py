@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..commandline import printable
 from ..models import Execution, Job
+from ..models.execution import DEFAULT_PRIORITY
 from . import (
     actions,
     alarm_record,
@@ -28,6 +29,7 @@ from . import (
     job_runs,
     links,
     planned,
+    priority,
     retry_words,
 )
 from .deletion import NamesWhatGoes
@@ -38,7 +40,7 @@ from .search import CommandSearch
 
 _RUN = Question(
     title=_("Run?"),
-    text=_("This will be queued at priority 5:"),
+    text=_("This will be queued:"),
     button=_("Run"),
 )
 
@@ -136,6 +138,7 @@ class JobAdmin(NamesWhatGoes, CommandSearch, ObjectPages[Job]):
         job = kwargs.get("obj")
         if job is not None and self.has_run_permission(request, job):
             context["run_url"] = self.page_url(request, job, "run")
+            context |= {"priorities": priority.CHOICES, "default_priority": DEFAULT_PRIORITY}
         if job is not None and request.user.has_perm("jobqueue.view_execution"):
             context["executions_url"] = links.to_admin(request, "jobqueue_execution_changelist")
         if job is not None:
@@ -155,22 +158,24 @@ class JobAdmin(NamesWhatGoes, CommandSearch, ObjectPages[Job]):
 
     @admin.action(description=_("Run selected Jobs"), permissions=("run",))
     def run(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse | None:
-        """Queue each at priority 5."""
-        jobs = self.chosen(request, queryset)
-        if any(job.ask_first for job in jobs) and not is_confirmed(request):
-            return self.ask_for_all(request, _RUN, jobs, "run")
+        """Queue each at priority 5, or at the one that is chosen where a Job asks first."""
+        jobs, form = self.chosen(request, queryset), priority.asked(request)
+        asks = any(job.ask_first for job in jobs) and not is_confirmed(request)
+        if asks or not form.is_valid():
+            return self.ask_for_all(request, _RUN, jobs, "run", form)
         for job in jobs:
             if not self.has_run_permission(request, job):
                 raise PermissionDenied
-            actions.run(request, job)
+            actions.run(request, job, form.cleaned_data["priority"])
         return None
 
     def run_page(self, request: HttpRequest, job: Job) -> HttpResponse:
         """The Run button, and the Run menu in the header."""
         if request.method == "POST":
-            if job.ask_first and not is_confirmed(request):
-                return self.ask(request, _RUN, [job])
-            actions.run(request, job)
+            form = priority.asked(request)
+            if not form.is_valid() or (job.ask_first and not is_confirmed(request)):
+                return self.ask(request, _RUN, [job], form=form)
+            actions.run(request, job, form.cleaned_data["priority"])
         return self.to_object(request, job)
 
     def check_page(self, request: HttpRequest, job: Job) -> HttpResponse:

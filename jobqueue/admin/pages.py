@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from functools import update_wrapper
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, TypeVar
 
-from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import unquote
-from django.contrib.auth import get_permission_codename
 from django.core.exceptions import PermissionDenied
 from django.db.models import Max, Model, QuerySet
 from django.forms import Form
@@ -26,6 +24,7 @@ from django.urls import URLPattern, path
 from django.utils.functional import Promise
 
 from . import links
+from .permissions import ObjectPermissions
 
 M = TypeVar("M", bound=Model)
 
@@ -45,46 +44,6 @@ class Question:
     danger: bool = False
     #: What else comes of it, where that isn't to be expected.
     warning: Promise | str = ""
-
-
-if TYPE_CHECKING:
-
-    class _ModelAdmin(admin.ModelAdmin[M]):
-        pass
-
-else:
-
-    class _ModelAdmin(admin.ModelAdmin, Generic[M]):
-        pass
-
-
-class ObjectPermissions(_ModelAdmin[M]):
-    """A ModelAdmin that also asks backends for permissions for single objects.
-
-    Django's own asks for all objects only, and leaves those of one to the project.
-    """
-
-    def has_view_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
-        """Whether the user may look at, or edit, all of them or this one."""
-        may = super().has_view_permission(request, obj)
-        return may or self._is_granted(request, obj, "view", "change")
-
-    def has_change_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
-        """Whether the user may edit all of them or this one."""
-        may = super().has_change_permission(request, obj)
-        return may or self._is_granted(request, obj, "change")
-
-    def has_delete_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
-        """Whether the user may delete all of them or this one."""
-        may = super().has_delete_permission(request, obj)
-        return may or self._is_granted(request, obj, "delete")
-
-    def _is_granted(self, request: HttpRequest, obj: M | None, *names: str) -> bool:
-        """Whether one of these is permitted for this object."""
-        if obj is None:
-            return False
-        wanted = (get_permission_codename(name, self.opts) for name in names)
-        return any(request.user.has_perm(f"{self.opts.app_label}.{it}", obj) for it in wanted)
 
 
 class ObjectPages(ObjectPermissions[M]):
@@ -151,6 +110,7 @@ class ObjectPages(ObjectPermissions[M]):
         unnamed: int = 0,
         hidden: Iterable[tuple[str, str]] = (),
         form: Form | None = None,
+        left_out: str = "",
     ) -> HttpResponse:
         """A page that names what will be changed; its button posts to the same address."""
         context = {
@@ -159,6 +119,7 @@ class ObjectPages(ObjectPermissions[M]):
             "question": question,
             "objects": objects,
             "unnamed": unnamed,
+            "left_out": left_out,
             "hidden": [("confirmed", "yes"), *links.carried(request), *hidden],
             "back_url": links.wanted(request),
             "form": form,
@@ -180,8 +141,9 @@ class ObjectPages(ObjectPermissions[M]):
         queryset: QuerySet[M],
         action: str,
         form: Form | None = None,
+        left_out: str = "",
     ) -> HttpResponse:
-        """Ask before an action on a list.
+        """Ask before an action on a list; say what of it is left out.
 
         Where the user chose all that the list's filters let through, which may be more than a
         form can carry, those are meant up to the newest one now.
@@ -195,7 +157,8 @@ class ObjectPages(ObjectPermissions[M]):
             hidden, pks = [], queryset.values_list("pk", flat=True)
         hidden += [("action", action), *((ACTION_CHECKBOX_NAME, str(pk)) for pk in pks)]
         unnamed = count - len(named)
-        return self.ask(request, question, named, unnamed=unnamed, hidden=hidden, form=form)
+        more: Any = {"unnamed": unnamed, "hidden": hidden, "form": form, "left_out": left_out}
+        return self.ask(request, question, named, **more)
 
     def chosen(self, request: HttpRequest, queryset: QuerySet[M], **still: Any) -> QuerySet[M]:
         """What the user was asked about; of all in a list, those that are ``still`` so."""

@@ -11,7 +11,8 @@ from django.utils.translation import gettext as _
 
 from ..models import Execution, Job, State
 from ..models.execution import BAD_ENDS
-from . import desk_words, display
+from . import display
+from .desk import words
 
 #: So many delays are named.
 DELAYS = 6
@@ -32,7 +33,7 @@ def again_at(execution: Execution) -> SafeString | str:
     now, moment = timezone.now(), execution.not_before
     if execution.state != State.WAITING or moment is None or moment <= now:
         return ""
-    return format_html(_("again at {}"), desk_words.time(moment, now))
+    return format_html(_("again at {}"), words.time(moment, now))
 
 
 def in_list(execution: Execution) -> SafeString | str:

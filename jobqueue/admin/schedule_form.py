@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy
 from .. import recurrence
 from ..languages import translated
 from ..models import Schedule
-from ..models.execution import DEFAULT_PRIORITY, FIRST, LAST
+from .priority import PriorityField
 
 if TYPE_CHECKING:
     _ModelForm = forms.ModelForm[Schedule]
@@ -149,16 +149,7 @@ class TimingForm(_ModelForm):
 class ScheduleForm(TimingForm):
     """A Schedule as its editors see it."""
 
-    priority = forms.TypedChoiceField(
-        label=gettext_lazy("Priority"),
-        coerce=int,
-        initial=DEFAULT_PRIORITY,
-        choices=[
-            (FIRST, gettext_lazy("1 (first)")),
-            *((number, str(number)) for number in range(FIRST + 1, LAST)),
-            (LAST, gettext_lazy("9 (last)")),
-        ],
-    )
+    priority = PriorityField()
 
     class Meta(TimingForm.Meta):
         fields = "__all__"

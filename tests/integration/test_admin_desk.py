@@ -16,7 +16,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from jobqueue import api, queue
 from jobqueue.admin import ExecutionAdmin, QueueAdmin
-from jobqueue.admin import desk as desk_page
+from jobqueue.admin.desk import pages as desk_page
 from jobqueue.models import Alarm, Execution, Queue, State
 from tests.builders import (
     a_cluster,
@@ -323,7 +323,7 @@ class TestWhatItSays:
         assert "Went wrong" in shown()
 
     def test_many_wait(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("jobqueue.admin.desk_queue.SHOWN", 3)
+        monkeypatch.setattr("jobqueue.admin.desk.line.SHOWN", 3)
         for _ in range(5):
             a_waiting()
         text = shown()

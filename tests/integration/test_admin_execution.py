@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -14,8 +15,9 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from jobqueue import conf, queue
+from jobqueue.admin import ExecutionAdmin
 from jobqueue.models import Execution, State
-from tests.builders import a_job, a_lost, a_recovery, a_run, a_waiting, an_end, an_ended
+from tests.builders import a_job, a_lost, a_recovery, a_request, a_run, a_waiting, an_end, an_ended
 from tests.users import a_client, noted, told
 
 pytestmark = pytest.mark.django_db
@@ -422,6 +424,14 @@ class TestSteering:
         assert execution.priority == 5
         assert "from 1 (first) to 9 (last)" in told(answer)
 
+    def test_the_priority_of_a_recovery_run_stays(self) -> None:
+        recovery = a_recovery()
+        client = a_client("view_execution", "stop_execution")
+        answer = client.post(page(recovery, "priority"), {"priority": "9"})
+        assert "which goes before all others" in told(answer)
+        assert priorities(recovery) == [0]
+        assert noted() == []
+
     @pytest.mark.parametrize("name", ["cancel", "stop", "priority", "again"])
     def test_a_get_changes_nothing(self, name: str, admin_client: Client) -> None:
         for execution in (a_waiting(queue="a"), a_run(queue="b"), an_ended()):
@@ -579,15 +589,99 @@ class TestActions:
         answer = self.act(client, "run_again", a_waiting())
         assert "None of them has ended." in told(answer)
 
-    @pytest.mark.parametrize("name", ["cancel", "stop", "run_again"])
+    def test_priority_asks_first_and_says_what_is_left_out(self) -> None:
+        waiting, run = [a_waiting(queue="a"), a_waiting(queue="a", priority=9)], a_run(queue="b")
+        recovery = a_recovery(queue="c")
+        client = a_client("view_execution", "stop_execution", username="anna")
+        asked = self.act(client, "set_priority", *waiting, run, recovery)
+        named, _, left_out = asked.text.partition("Left out: ")
+        assert all(str(execution) in named for execution in waiting)
+        assert all(str(execution) not in asked.text for execution in (run, recovery))
+        assert f"#{run.pk}</a> (running)" in left_out
+        assert f"#{recovery.pk}</a> (waiting, recovery)" in left_out
+        assert '<option value="1" selected>' in asked.text
+        assert priorities(*waiting) == [5, 9]
+        answer = self.act(client, "set_priority", *waiting, confirmed="yes", priority="2")
+        assert priorities(*waiting, recovery) == [2, 2, 0]
+        assert "2 executions have priority 2 now" in told(answer)
+        assert noted() == [("anna", "Priority 2.")] * 2
+
+    def test_priority_of_what_has_started_since_the_question(self) -> None:
+        waiting, run, recovery = a_waiting(queue="a"), a_run(queue="b"), a_recovery(queue="c")
+        client = a_client("view_execution", "stop_execution")
+        answer = self.act(
+            client, "set_priority", waiting, run, recovery, confirmed="yes", priority="1"
+        )
+        assert priorities(waiting, run, recovery) == [1, 5, 0]
+        assert f"#{run.pk}</a> (running)" in told(answer)
+        assert noted() == [(noted()[0][0], "Priority 1.")]
+
+    @pytest.mark.parametrize("typed", ["0", "10", "x"])
+    def test_a_bad_priority_is_asked_for_again(self, typed: str) -> None:
+        waiting = a_waiting()
+        client = a_client("view_execution", "stop_execution")
+        answer = self.act(client, "set_priority", waiting, confirmed="yes", priority=typed)
+        assert "from 1 (first) to 9 (last)" in answer.text
+        assert priorities(waiting) == [5]
+
+    def test_priority_where_none_waits(self) -> None:
+        client = a_client("view_execution", "stop_execution")
+        assert "None of them is waiting." in told(self.act(client, "set_priority", an_ended()))
+
+    @pytest.mark.parametrize("name", ["cancel", "stop", "set_priority", "run_again"])
+    def test_one_that_the_user_may_not_change_changes_none(
+        self, name: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        if name == "run_again":
+            mine, other = an_ended(), an_ended()
+        elif name == "stop":
+            mine, other = a_run(queue="a"), a_run(queue="b")
+        else:
+            mine, other = a_waiting(), a_waiting()
+
+        def may(_self: object, _request: object, obj: Execution | None = None) -> bool:
+            return obj != other
+
+        permission = "has_run_permission" if name == "run_again" else "has_stop_permission"
+        monkeypatch.setattr(ExecutionAdmin, permission, may)
+        before = [*Execution.objects.order_by("pk").values()]
+        client = a_client("view_execution")
+        answer = self.act(client, name, mine, other, confirmed="yes", priority="1")
+        assert answer.status_code == 403
+        assert [*Execution.objects.order_by("pk").values()] == before
+        assert noted() == []
+
+    @pytest.mark.parametrize("name", ["cancel", "set_priority"])
+    def test_more_than_a_form_can_carry(self, name: str) -> None:
+        count = 1_200
+        requests = [a_request() for _ in range(count)]
+        Execution.objects.bulk_create(requests)
+        client = a_client("view_execution", "stop_execution")
+        data = {"action": name, "select_across": "1", "_selected_action": [requests[0].pk]}
+        asked: Any = client.post(LIST, data)
+        assert f"and {count - 100} more" in asked.text
+        answer = client.post(LIST, {**data, **dict(asked.context["hidden"]), "priority": "3"})
+        rows = Execution.objects
+        done = rows.filter(state="cancelled") if name == "cancel" else rows.filter(priority=3)
+        assert done.count() == count
+        assert f"{count} executions" in told(answer)
+        assert LogEntry.objects.count() == count
+
+    @pytest.mark.parametrize("name", ["cancel", "stop", "run_again", "set_priority"])
     def test_without_the_permission(self, name: str) -> None:
         execution = a_run() if name == "stop" else a_waiting()
         client = a_client("view_execution")
         assert f'<option value="{name}">' not in client.get(LIST).text
-        self.act(client, name, execution, confirmed="yes")
+        self.act(client, name, execution, confirmed="yes", priority="1")
         assert Execution.objects.count() == 1
+        assert priorities(execution) == [5]
         assert state(execution) in ("waiting", "running")
         assert not asked_to_stop(execution)
+
+
+def priorities(*executions: Execution) -> list[int]:
+    found = dict(Execution.objects.values_list("pk", "priority"))
+    return [found[execution.pk] for execution in executions]
 
 
 def asked_to_stop(execution: Execution) -> bool:

@@ -13,7 +13,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from jobqueue.admin import display, filters, history, timeline, timeline_span
+from jobqueue.admin import display, filters, history
+from jobqueue.admin.desk import timeline, timeline_span
 from jobqueue.models import Execution, State
 from tests.builders import a_cluster, a_job, a_run, a_schedule, a_waiting, an_ended
 from tests.users import a_client

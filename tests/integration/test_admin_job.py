@@ -269,6 +269,43 @@ class TestRun:
         assert answer["Location"] == "/admin/"
         assert Execution.objects.get().job == job
 
+    def test_at_the_priority_that_is_chosen_beside_the_button(self) -> None:
+        job = a_job()
+        a_waiting(priority=5)
+        client = a_client("view_job", "run_job", username="anna")
+        shown = client.get(page(job, "change")).text
+        assert 'for="jobqueue-priority"' in shown
+        assert '<option value="5" selected>' in shown
+        answer = client.post(page(job, "run"), {"priority": "1"})
+        execution = Execution.objects.get(job=job)
+        assert execution.priority == 1
+        assert "place 1 in the queue default" in told(answer)
+        assert noted() == [("anna", f"Run at priority 1: execution {execution.pk}.")]
+        assert "jobqueue-priority" not in a_client("view_job").get(page(job, "change")).text
+
+    @pytest.mark.parametrize("typed", ["0", "10", "x", "٣"])
+    def test_a_bad_priority_is_asked_for_again(self, typed: str) -> None:
+        answer = a_client("view_job", "run_job").post(page(a_job(), "run"), {"priority": typed})
+        assert "from 1 (first) to 9 (last)" in answer.text
+        assert not Execution.objects.exists()
+
+    def test_the_priority_is_asked_about_with_the_job(self) -> None:
+        job = a_job(ask_first=True)
+        client = a_client("view_job", "run_job")
+        asked = client.post(page(job, "run"), {"priority": "2"})
+        assert '<option value="2" selected>' in asked.text
+        assert '<option value="5" selected>' in client.post(page(job, "run")).text
+        client.post(page(job, "run"), {"priority": "3", "confirmed": "yes"})
+        assert Execution.objects.get().priority == 3
+
+    def test_the_action_asks_at_which_priority_if_it_asks(self) -> None:
+        jobs = [a_job(), a_job(ask_first=True)]
+        client = a_client("view_job", "run_job")
+        chosen = {"action": "run", ACTION_CHECKBOX_NAME: [job.pk for job in jobs]}
+        assert '<option value="5" selected>' in client.post(LIST, chosen).text
+        client.post(LIST, {**chosen, "confirmed": "yes", "priority": "4"})
+        assert [each.priority for each in Execution.objects.all()] == [4, 4]
+
     def test_the_action_asks_once_for_all(self) -> None:
         jobs = [a_job(), a_job(ask_first=True)]
         client = a_client("view_job", "run_job")

@@ -224,7 +224,7 @@ class TestForm:
             ({"kind": "once", "once_at": "soon"}, "once_at", "valid date"),
             ({"kind": "once", "once_at": "2199-01-01T00:00+01:00"}, "once_at", "valid date"),
             ({"queue": "no such"}, "queue", "A queue's name"),
-            ({"priority": "0"}, "priority", "valid choice"),
+            ({"priority": "0"}, "priority", "from 1 (first)"),
         ],
     )
     def test_what_is_wrong_is_said_once_at_its_field(

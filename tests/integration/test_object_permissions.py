@@ -11,8 +11,9 @@ from django.db.models import Model
 from django.test import Client
 from pytest_django import Settings
 
+from dirmonitor.models import DirMonitor
 from jobqueue.models import Execution, Job
-from tests.builders import a_job, a_run
+from tests.builders import a_job, a_monitor, a_run
 from tests.users import a_user
 
 pytestmark = pytest.mark.django_db
@@ -21,16 +22,18 @@ EXECUTION = "/admin/jobqueue/execution"
 
 
 class OfSingleObjects(BaseBackend):
-    """Grants what has to do with the Job "mine" and its runs, to everybody."""
+    """Grants what has to do with the Job "mine", its runs and its monitors, to everybody."""
 
     _GRANTED = (
         *("jobqueue.view_job", "jobqueue.run_job", "jobqueue.change_job"),
         *("jobqueue.view_execution", "jobqueue.stop_execution"),
+        *("dirmonitor.change_dirmonitor", "dirmonitor.delete_dirmonitor"),
     )
 
     def has_perm(self, user_obj: Any, perm: str, obj: Model | None = None) -> bool:
         """Whether it is one of those; never for all objects."""
-        name = obj.name if isinstance(obj, Job) else getattr(obj, "job_name", None)
+        job = obj.job if isinstance(obj, DirMonitor) else obj
+        name = job.name if isinstance(job, Job) else getattr(job, "job_name", None)
         return perm in self._GRANTED and name == MINE
 
 
@@ -71,3 +74,15 @@ def test_no_other_run_is(client: Client) -> None:
     run = a_run(a_job())
     for page in ("change", "output", "log", "stop"):
         assert client.get(f"{EXECUTION}/{run.pk}/{page}/").status_code == 403, page
+
+
+def test_a_monitor_is_edited_and_deleted(client: Client) -> None:
+    mine, other = a_monitor("/in/mine", job=a_job(name=MINE)), a_monitor("/in/other")
+    monitors = "/admin/dirmonitor/dirmonitor"
+    assert 'name="_save"' in client.get(f"{monitors}/{mine.pk}/change/").text
+    for page in ("change", "delete"):
+        assert client.get(f"{monitors}/{other.pk}/{page}/").status_code == 403, page
+    assert client.get(f"{monitors}/").status_code == 403
+    assert client.get(f"{monitors}/add/").status_code == 403
+    client.post(f"{monitors}/{mine.pk}/delete/", {"post": "yes"})
+    assert DirMonitor.objects.get() == other

@@ -13,7 +13,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from jobqueue import queue
 from jobqueue.api import NotQueued, State, execution_finished
 from jobqueue.models import Execution, Queue
-from tests.builders import a_run, a_waiting, an_end, an_ended
+from tests.builders import a_recovery, a_run, a_waiting, an_end, an_ended
 from tests.wakeups import woken
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db]
@@ -162,6 +162,11 @@ class TestPriority:
 
     def test_not_of_a_running_one(self) -> None:
         assert not queue.set_priority(a_run(), 1, by="ada")
+
+    def test_a_recovery_run_keeps_its_own(self) -> None:
+        recovery = a_recovery()
+        assert not queue.set_priority(recovery, 9, by="ada")
+        assert Execution.objects.get(pk=recovery.pk).priority == 0
 
     @pytest.mark.parametrize("priority", [0, 10, -5])
     def test_only_from_one_to_nine(self, priority: int) -> None:

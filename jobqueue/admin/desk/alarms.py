@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from ..desk.bad_alarms import BadAlarms
-from ..models import Alarm
-from . import actions, alarm_record, display, links
+from ...desk.bad_alarms import BadAlarms
+from ...models import Alarm
+from .. import actions, alarm_record, display, links
 
 
 @dataclass

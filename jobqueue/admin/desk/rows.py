@@ -13,15 +13,16 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from ..commandline import printable
-from ..desk import Desk
-from ..desk.bad_ends import BadEnd
-from ..models import Cluster, Execution, Message
-from ..signals import DeskLine, desk_drawn
-from . import acknowledging, actions, desk_alarms, desk_queue, display, links, notes, retry_words
-from . import desk_words as words
-from .desk_alarms import AlarmRows
-from .desk_queue import QueueRow
+from ...commandline import printable
+from ...desk import Desk
+from ...desk.bad_ends import BadEnd
+from ...models import Cluster, Execution, Message
+from ...signals import DeskLine, desk_drawn
+from .. import acknowledging, actions, display, links, notes, retry_words
+from . import alarms, words
+from . import queue as queue_rows
+from .alarms import AlarmRows
+from .queue import QueueRow
 
 #: So many messages that don't get through are counted.
 MESSAGES = 1000
@@ -81,8 +82,8 @@ def of(request: HttpRequest, found: Desk) -> Rows:
         alarm=_alarm(found, unsent, others),
         is_seen_to=bool(seen_to or found.alarms.found),
         no_cluster="" if found.is_served else str(actions.NO_CLUSTER),
-        alarms=desk_alarms.of(request, found.alarms),
-        queues=[desk_queue.of(request, found, row) for row in found.queues],
+        alarms=alarms.of(request, found.alarms),
+        queues=[queue_rows.of(request, found, row) for row in found.queues],
         wrong=wrong,
         more_wrong=found.lately.wrong - len(wrong),
         is_cut=found.lately.is_cut,
@@ -125,7 +126,7 @@ def _alarm(found: Desk, unsent: str, others: Sequence[DeskLine]) -> str:
         parts.append(ngettext("%d bad alarm.", "%d bad alarms.", count) % count)
     stuck = [queue for queue in found.queues if queue.is_paused and queue.count]
     parts += [_("%s is paused, and requests wait.") % queue.name for queue in stuck]
-    full = filter(desk_queue.is_full, found.queues)
+    full = filter(queue_rows.is_full, found.queues)
     parts += [_("%s is overloaded.") % queue.name for queue in full]
     parts += [f"{unsent}."] if unsent else []
     parts += [f"{display.cut(line.what, 80)}!" for line in others if not line.is_good]

@@ -10,11 +10,11 @@ from django.http import HttpRequest
 from django.utils import formats, timezone
 from django.utils.translation import gettext as _
 
-from .. import bounded, desk
-from ..desk import QueueDesk
-from ..models import Execution, State
-from ..models.execution import OPEN
-from . import actions, display, links
+from ... import bounded, desk
+from ...desk import QueueDesk
+from ...models import Execution, State
+from ...models.execution import OPEN
+from .. import actions, display, links
 from .timeline_span import Span
 
 #: So many of the last runs are drawn.

@@ -20,11 +20,12 @@ from django.utils import timezone
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
-from .. import desk
-from ..desk import Glance
-from ..models import Execution
-from . import desk_rows, display, links, timeline, timeline_span
-from .pages import ObjectPages
+from ... import desk
+from ...desk import Glance
+from ...models import Execution
+from .. import display, links
+from ..pages import ObjectPages
+from . import rows, timeline, timeline_span
 
 if TYPE_CHECKING:
     _Base = ObjectPages[Execution]
@@ -86,7 +87,7 @@ class DeskPages(_Base):
     def _content(self, request: HttpRequest, seen: Glance | None = None) -> dict[str, Any]:
         found = desk.read(timezone.now(), seen)
         return {
-            "desk": desk_rows.of(request, found),
+            "desk": rows.of(request, found),
             "next": links.to_admin(request, "jobqueue_execution_desk"),
             "timeline_url": links.to_admin(request, "jobqueue_execution_timeline"),
             "NEXT": links.NEXT,

@@ -11,9 +11,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
-from ..commandline import printable
-from ..models import Execution
-from . import display, links
+from ...commandline import printable
+from ...models import Execution
+from .. import display, links
 
 
 def name(execution: Execution) -> str:

@@ -1,10 +1,10 @@
-"""A queue on the desk: what runs, and in one line what waits and what comes."""
+"""A queue on the desk: what runs in it, what holds it up, and its line."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from django.http import HttpRequest
 from django.utils.html import format_html
@@ -12,23 +12,19 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from .. import desk
-from ..commandline import printable
-from ..desk import Coming, Desk, QueueDesk, Waiting
-from ..desk.forecast import SOON, Place
-from ..models import Execution, Source, State
-from ..models.execution import DEFAULT_PRIORITY, FIRST
-from ..output import readable
-from . import actions, display, links, retry_words
-from . import desk_words as words
+from ... import desk
+from ...commandline import printable
+from ...desk import Desk, QueueDesk
+from ...models import Execution, Source, State
+from ...output import readable
+from .. import actions, display, links, retry_words
+from . import line, words
+from .line import LineRow
 
-#: Waiting requests of a queue that are shown.
-SHOWN = 50
 #: Lines at the end of the output, and characters of each.
 LINES, LINE = 6, 300
 #: A queue is overloaded when its schedules take more of the time than this.
 FULL = 1.0
-_FIRST = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass
@@ -57,22 +53,6 @@ class RunningRow:
 
 
 @dataclass
-class LineRow:
-    """A request that waits, or a fire time that comes: one place in the line."""
-
-    key: str
-    when: SafeString | str
-    soon: str
-    what: SafeString | str
-    facts: list[SafeString | str]
-    warning: SafeString | str = ""
-    is_coming: bool = False
-    forward_url: str = ""
-    cancel_url: str = ""
-    name: str = ""
-
-
-@dataclass
 class QueueRow:
     """A queue."""
 
@@ -96,14 +76,14 @@ def of(request: HttpRequest, found: Desk, row: QueueDesk) -> QueueRow:
     may = pk is not None and actions.may(request.user, "control_queue", row.row)
     steer = links.to_admin(request, f"{page}_{'resume' if row.is_paused else 'pause'}", pk or 0)
     executions = links.to_admin(request, "jobqueue_execution_changelist")
-    beyond = row.count - min(len(row.waiting), SHOWN)
+    beyond = row.count - min(len(row.waiting), line.SHOWN)
     return QueueRow(
         name=row.name,
         url=links.to_admin(request, f"{page}_change", pk) if pk and (may_see or may) else "",
         state=display.signed("paused", "‖", _("paused")) if row.is_paused else "",
         banners=list(_banners(request, found, row)),
         running=_running(request, found, row),
-        line=_line(request, found, row),
+        line=line.of(request, found, row),
         more=_more(row, beyond) if beyond else "",
         more_url=f"{executions}?state__exact={State.WAITING}&queue={row.name}",
         pause_url="" if row.is_paused or not may else steer,
@@ -190,98 +170,3 @@ def _running(request: HttpRequest, found: Desk, row: QueueDesk) -> RunningRow | 
 def _last_lines(output: str) -> str:
     lines = readable(output).rstrip("\n").split("\n")[-LINES:]
     return "\n".join(line if len(line) <= LINE else "…" + line[-LINE:] for line in lines)
-
-
-# What waits and what comes
-
-
-def _line(request: HttpRequest, found: Desk, row: QueueDesk) -> list[LineRow]:
-    waiting = [
-        (item.place.starts_at or _FIRST, _waiting(request, found, row, item))
-        for item in row.waiting[:SHOWN]
-    ]
-    coming: list[tuple[datetime, LineRow]] = []
-    if actions.may(request.user, "view_schedule"):
-        coming = [
-            (item.place.starts_at or item.fire_at, _coming(request, found, row, item))
-            for item in row.coming
-        ]
-    return [line for _, line in sorted(waiting + coming, key=lambda pair: pair[0])]
-
-
-def _waiting(request: HttpRequest, found: Desk, row: QueueDesk, item: Waiting) -> LineRow:
-    execution = item.execution
-    age = display.lasting(found.now - execution.queued_at)
-    when, soon = _start(found, row, item.place)
-    facts = [
-        _behind(item.behind),
-        _("usually %s") % display.lasting(item.usual) if item.usual else "",
-        _("waits for %s") % age,
-        _priority(execution.priority),
-        words.asked(execution),
-        retry_words.in_list(execution),
-    ]
-    line = LineRow(
-        key=f"waiting-{execution.pk}",
-        when=when,
-        soon=soon,
-        what=words.linked(request, execution),
-        facts=[fact for fact in facts if fact],
-        name=words.name(execution),
-    )
-    recovers = execution.source == Source.RECOVERY
-    if actions.may(request.user, "stop_execution", execution):
-        line.cancel_url = links.to_admin(request, "jobqueue_execution_cancel", execution.pk)
-        if execution.priority > FIRST and not recovers:
-            line.forward_url = links.to_admin(request, "jobqueue_execution_priority", execution.pk)
-    return line
-
-
-def _coming(request: HttpRequest, found: Desk, row: QueueDesk, item: Coming) -> LineRow:
-    schedule = item.schedule
-    url = links.to_admin(request, "jobqueue_schedule_change", schedule.pk)
-    name = display.short(schedule.name, 40)
-    facts = [
-        format_html(_("schedule {}"), links.anchor(url, name)),
-        _("usually %s") % display.lasting(item.usual) if item.usual else "",
-        _priority(schedule.priority),
-    ]
-    return LineRow(
-        key=f"coming-{schedule.pk}",
-        when=words.time(item.fire_at, found.now),
-        soon=display.distance(item.fire_at - found.now),
-        what=display.short(schedule.job.name, 80),
-        facts=[fact for fact in facts if fact],
-        warning=_clash(found, row, item),
-        is_coming=True,
-    )
-
-
-def _clash(found: Desk, row: QueueDesk, item: Coming) -> SafeString | str:
-    if item.served_by:
-        return _("The same request will be waiting already: one run serves both.")
-    if item.place.starts_at is None or not item.is_late:
-        return ""
-    text = _("starts after {}") if item.place.is_earliest else _("starts about {}")
-    starts = format_html(text, words.time(item.place.starts_at, found.now))
-    return format_html("{}, {}", starts, _behind(item.behind)) if item.behind else starts
-
-
-def _start(found: Desk, row: QueueDesk, place: Place) -> tuple[SafeString | str, str]:
-    """When, and how far ahead; why not, where it doesn't."""
-    if place.starts_at is None:
-        return (_("held"), "" if found.is_served else _("no cluster"))
-    if place.starts_at - found.now < SOON and not place.is_earliest:
-        return (_("next"), "")
-    text = _("after {}") if place.is_earliest else _("about {}")
-    away = place.starts_at - found.now
-    soon = display.distance(away) if away > SOON else ""
-    return format_html(text, words.time(place.starts_at, found.now)), soon
-
-
-def _priority(priority: int) -> str:
-    return "" if priority == DEFAULT_PRIORITY else _("priority %d") % priority
-
-
-def _behind(name: str) -> str:
-    return _("behind %s") % display.cut(name, 40) if name else ""

@@ -1,0 +1,44 @@
+"""What users do on web pages: asked of the api, told by a message, kept in the admin's log."""
+
+from ..permissions import may, may_run
+from .alarms import acknowledge, drop, send_now, test_channel, test_ping, test_profile
+from .queues import pause, resume
+from .running import run, run_again, run_all_again, run_schedule
+from .schedules import disable, enable, tell_next
+from .steering import (
+    acknowledge_runs,
+    cancel,
+    left_out,
+    set_priority,
+    stop,
+    withdraw_acknowledgement,
+)
+from .telling import NO_CLUSTER, no_cluster
+
+__all__ = [
+    "NO_CLUSTER",
+    "acknowledge",
+    "acknowledge_runs",
+    "cancel",
+    "disable",
+    "drop",
+    "enable",
+    "left_out",
+    "may",
+    "may_run",
+    "no_cluster",
+    "pause",
+    "resume",
+    "run",
+    "run_again",
+    "run_all_again",
+    "run_schedule",
+    "send_now",
+    "set_priority",
+    "stop",
+    "tell_next",
+    "test_channel",
+    "test_ping",
+    "test_profile",
+    "withdraw_acknowledgement",
+]

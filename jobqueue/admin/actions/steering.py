@@ -1,0 +1,143 @@
+"""Change what waits, runs or went wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from django.contrib import messages
+from django.db import router, transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from ... import api
+from ...models import Execution, Source, State
+from .telling import NAMED, list_of, record, tell, user_name
+
+#: So many are changed in one transaction, and the queue goes on between two.
+STEP = 100
+_NOT_WAITING = gettext_lazy("Nothing was changed where it doesn't wait any more: {executions}.")
+_NOT_RUNNING = gettext_lazy("Nothing was changed where it doesn't run any more: {executions}.")
+
+
+def cancel(request: HttpRequest, executions: Iterable[Execution]) -> None:
+    """Take waiting requests off their queues."""
+
+    def done(count: int) -> str:
+        return ngettext(
+            "{executions} was cancelled.", "{count} executions were cancelled: {executions}.", count
+        )
+
+    _steer(request, executions, api.cancel, "Cancelled.", done, str(_NOT_WAITING))
+
+
+def stop(request: HttpRequest, executions: Iterable[Execution]) -> None:
+    """Have running ones stopped by their workers."""
+
+    def done(count: int) -> str:
+        return ngettext(
+            "{executions} is being stopped; it has 10 seconds to end by itself.",
+            "{count} executions are being stopped: {executions}.",
+            count,
+        )
+
+    _steer(request, executions, api.request_stop, "Stop.", done, str(_NOT_RUNNING))
+
+
+def set_priority(request: HttpRequest, executions: Iterable[Execution], priority: int) -> None:
+    """Give waiting requests another priority.
+
+    Raises:
+        NotQueued: that is no priority.
+    """
+
+    def change(this: Execution, by: str) -> bool:
+        return api.set_priority(this, priority, by)
+
+    def done(count: int) -> str:
+        text = ngettext(
+            "{executions} has priority %d now.",
+            "{count} executions have priority %d now: {executions}.",
+            count,
+        )
+        return text % priority
+
+    late = _(
+        "Nothing was changed where it doesn't wait any more, or is a recovery run, which goes "
+        "before all others: {executions}."
+    )
+    _steer(request, executions, change, f"Priority {priority}.", done, late)
+
+
+def acknowledge_runs(request: HttpRequest, executions: Iterable[Execution], note: str) -> None:
+    """Have colleagues see that somebody is on runs that went wrong."""
+
+    def change(this: Execution, by: str) -> bool:
+        return api.acknowledge(this, by, note)
+
+    def done(count: int) -> str:
+        return ngettext(
+            "{executions} is acknowledged.",
+            "{count} executions are acknowledged: {executions}.",
+            count,
+        )
+
+    logged = f"Acknowledged. {note}".strip()
+    late = _("Nothing was changed where nothing has gone wrong: {executions}.")
+    _steer(request, executions, change, logged, done, late)
+
+
+def withdraw_acknowledgement(request: HttpRequest, executions: Iterable[Execution]) -> None:
+    """Take acknowledgements back."""
+
+    def done(_count: int) -> str:
+        return _("{executions} isn't acknowledged any more.")
+
+    change, note = api.withdraw_acknowledgement, "Acknowledgement taken back."
+    late = _("Nothing was changed where nobody has acknowledged: {executions}.")
+    _steer(request, executions, change, note, done, late)
+
+
+def left_out(request: HttpRequest, executions: QuerySet[Execution]) -> SafeString | str:
+    """Which of those that were selected aren't meant, and their states; "" if all are."""
+    rows = executions.values_list("pk", "state", "source")[: NAMED + 1]
+    named = [(pk, ", ".join(_words(state, source))) for pk, state, source in rows]
+    return format_html(_("Left out: {}."), list_of(request, named)) if named else ""
+
+
+def _words(state: str, source: str) -> Iterator[str]:
+    yield str(State(state).label)
+    if source == Source.RECOVERY:
+        yield str(Source.RECOVERY.label)
+
+
+def _steer(
+    request: HttpRequest,
+    executions: Iterable[Execution],
+    change: Callable[[Execution, str], bool],
+    note: str,
+    done_text: Callable[[int], str],
+    late_text: str,
+) -> None:
+    """Change each, note it, and tell which were changed and which had changed by themselves."""
+    rows, who = list(executions), user_name(request)
+    done: list[int] = []
+    for start in range(0, len(rows), STEP):
+        with transaction.atomic(using=router.db_for_write(Execution)):
+            changed = [row for row in rows[start : start + STEP] if change(row, who)]
+            record(request, changed, note)
+        done += [row.pk for row in changed]
+    late = sorted({row.pk for row in rows} - set(done))
+    if done:
+        listed = list_of(request, [(pk, "") for pk in done])
+        text = done_text(len(done))
+        tell(request, messages.SUCCESS, text, count=len(done), executions=listed)
+    if late:
+        states = {
+            e.pk: e.get_state_display() for e in Execution.objects.filter(pk__in=late[:NAMED])
+        }
+        listed = list_of(request, [(pk, states.get(pk, _("deleted"))) for pk in late])
+        tell(request, messages.WARNING, late_text, executions=listed)

@@ -1,0 +1,66 @@
+"""Permissions for all objects or, as django-guardian grants them, for single ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from django.contrib import admin
+from django.contrib.auth import get_permission_codename
+from django.db.models import Model
+from django.http import HttpRequest
+
+from ..models import Job
+
+M = TypeVar("M", bound=Model)
+
+
+def may(user: Any, permission: str, instance: Model | None = None) -> bool:
+    """Whether a user has a permission of this app, for all objects or for this one."""
+    name = f"jobqueue.{permission}"
+    return user.has_perm(name) or (instance is not None and user.has_perm(name, instance))
+
+
+def may_run(user: Any, job: Job | None = None) -> bool:
+    """Whether a user may queue a Job: who may see it and has ``run_job``."""
+    may_see = may(user, "view_job", job) or may(user, "change_job", job)
+    return may_see and may(user, "run_job", job)
+
+
+if TYPE_CHECKING:
+
+    class _ModelAdmin(admin.ModelAdmin[M]):
+        pass
+
+else:
+
+    class _ModelAdmin(admin.ModelAdmin, Generic[M]):
+        pass
+
+
+class ObjectPermissions(_ModelAdmin[M]):
+    """A ModelAdmin that also asks backends for permissions for single objects.
+
+    Django's own asks for all objects only, and leaves those of one to the project.
+    """
+
+    def has_view_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
+        """Whether the user may look at, or edit, all of them or this one."""
+        may = super().has_view_permission(request, obj)
+        return may or self._is_granted(request, obj, "view", "change")
+
+    def has_change_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
+        """Whether the user may edit all of them or this one."""
+        may = super().has_change_permission(request, obj)
+        return may or self._is_granted(request, obj, "change")
+
+    def has_delete_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
+        """Whether the user may delete all of them or this one."""
+        may = super().has_delete_permission(request, obj)
+        return may or self._is_granted(request, obj, "delete")
+
+    def _is_granted(self, request: HttpRequest, obj: M | None, *names: str) -> bool:
+        """Whether one of these is permitted for this object."""
+        if obj is None:
+            return False
+        wanted = (get_permission_codename(name, self.opts) for name in names)
+        return any(request.user.has_perm(f"{self.opts.app_label}.{it}", obj) for it in wanted)
