@@ -79,7 +79,7 @@ class Monitoring:
         """The same with any signal."""
         assert self._process is not None
         self._process.send_signal(number)
-        return self._process.wait(timeout=30)
+        return self._process.wait(timeout=90)
 
     def kill(self) -> None:
         """End it as the kernel does for want of memory."""

@@ -261,8 +261,20 @@ class Service:
 
     def one(self, role: Role) -> int:
         """Its only living process with this role; waits until there is just one."""
-        wait_until(lambda: len(self.pids(role)) == 1, 30, f"just one {role}")
-        return self.pids(role)[0]
+
+        def found() -> list[int]:
+            pids = self.pids(role)
+            return pids if len(pids) == 1 else []
+
+        [pid] = wait_until(found, 60, f"just one {role}")
+        return pid
+
+    def until_roles_are_known(self) -> None:
+        """Wait until each process of the cluster has said what it is.
+
+        They begin to work one by one, and :meth:`roles` can't tell before.
+        """
+        wait_until(lambda: not self.pids(Role.NEW), 60, "each process to say what it is")
 
     def signal(self, number: signal.Signals, *pids: int) -> None:
         """Send a signal to some of its processes; those that are gone meanwhile don't matter."""
