@@ -137,7 +137,7 @@ class Service:
             self.kill()
 
     def manage(
-        self, *args: str, check: bool = False, timeout: float = 120
+        self, *args: str, check: bool = False, timeout: float = 300
     ) -> subprocess.CompletedProcess[str]:
         """Run a management command in this installation.
 
@@ -168,7 +168,7 @@ class Service:
     def start(self) -> None:
         """Start the cluster and wait until its worker, monitor and pusher are there."""
         self.launch()
-        wait_until(self._is_up, 60, "the cluster to come up")
+        wait_until(self._is_up, 180, "the cluster to come up")
 
     def launch(self) -> None:
         """Start the cluster, and don't wait for it."""
@@ -201,7 +201,7 @@ class Service:
         assert self._main is not None, "The cluster was never started."
         return self._main.pid
 
-    def stop(self, timeout: float = 90, whole_group: bool = False) -> int:
+    def stop(self, timeout: float = 180, whole_group: bool = False) -> int:
         """SIGTERM to the main process, or to all of the cluster at once; the exit code of main.
 
         Raises:

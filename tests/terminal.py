@@ -60,7 +60,7 @@ def run(*words: str | bytes, script: bool = False, **variables: str) -> Done:
     """Start it, and wait for its end."""
     with start(*words, script=script, **variables) as process:
         try:
-            out, err = process.communicate(timeout=100)
+            out, err = process.communicate(timeout=300)
         finally:
             process.kill()
     return Done(process.returncode, out, err)
@@ -80,7 +80,7 @@ def run_on_terminal(*words: str, answer: str = "", **variables: str) -> Done:
         os.close(theirs)
         os.write(ours, answer.encode())
         shown = _read_all(ours)
-        code = process.wait(100)
+        code = process.wait(300)
     os.close(ours)
     return Done(code, shown, "")
 

@@ -17,8 +17,6 @@ from tests.commands import program
 from tests.service import Role, Service
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.timeout(300)
-
 PATIENCE = 90  # seconds that a crowded machine is given
 SECOND = timedelta(seconds=1)
 
