@@ -121,7 +121,6 @@ def test_once_then_status(monitoring: Monitoring, inbox: Path) -> None:
     assert "In: watching" in monitoring.manage("dirmonitor", "--status")
 
 
-@pytest.mark.timeout(300)  # it starts many processes
 def test_once_says_what_could_not_be_queued(monitoring: Monitoring, tmp_path: Path) -> None:
     paths = {name: tmp_path / name for name in ("good", "off", "none")}
     monitoring.make(paths)
@@ -147,7 +146,6 @@ def test_once_says_what_could_not_be_queued(monitoring: Monitoring, tmp_path: Pa
     assert found == [[str(paths["good"] / "a")], [str(paths["off"] / "a")]]
 
 
-@pytest.mark.timeout(300)
 def test_a_dry_run_that_goes_on_says_at_once_what_it_sees(
     monitoring: Monitoring, inbox: Path
 ) -> None:
@@ -167,7 +165,6 @@ def told(text: str) -> list[str]:
     return [line for line in text.splitlines() if line.startswith(("none: ", "off: ", "good: "))]
 
 
-@pytest.mark.timeout(300)
 def test_a_monitor_of_its_own_database_takes_no_request_away(
     monitoring: Monitoring, inbox: Path
 ) -> None:

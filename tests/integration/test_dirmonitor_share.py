@@ -88,7 +88,7 @@ def test_the_service_ends_while_it_hangs_with_all_that_it_started(
         assert row(monitoring, "Share")["status_note"] == "It doesn't answer."
         # What waits for a share can't be ended by anybody before it answers.
         share.answer()
-        psutil.wait_procs(started, 30)
+        psutil.wait_procs(started, 90)
         assert not any(process.is_running() for process in started)
 
 
@@ -101,10 +101,10 @@ def test_it_stops_with_the_service(monitoring: Monitoring, share: Share) -> None
 
         def rests() -> bool:
             before = looker.cpu_times()
-            wait_until(lambda: looker.status() == psutil.STATUS_SLEEPING, 10, "it to rest")
+            wait_until(lambda: looker.status() == psutil.STATUS_SLEEPING, 60, "it to rest")
             return looker.cpu_times() == before
 
-        wait_until(rests, 10, "it to do nothing")
+        wait_until(rests, 60, "it to do nothing")
         os.kill(monitoring.pid, signal.SIGCONT)
         (share.mirrored / "a").write_text("x")
         wait_until(has_triggered(monitoring, "Share"), 60, "a trigger")
