@@ -70,7 +70,7 @@ def ask_at_once(count: int, argv: list[str], *, different: bool = False, **over:
         capture_output=True,
         text=True,
         check=False,
-        timeout=100,
+        timeout=250,
     )
     assert done.returncode == 0, done.stderr
     outcomes: list[str] = json.loads(done.stdout)

@@ -427,7 +427,7 @@ class TestWait:
             assert process.stderr is not None
             assert process.stderr.readline().startswith("Duplicate: ")
             with a_service():
-                out, _ = process.communicate(timeout=100)
+                out, _ = process.communicate(timeout=180)
         assert (process.returncode, out) == (6, "one\n")
         assert Execution.objects.count() == 1
 
@@ -443,18 +443,21 @@ class TestWait:
         assert "It is queued again as execution" in done.err
 
     def test_one_that_is_timed_out(self) -> None:
-        with a_service(jobqueue={"KILL_AFTER": 1}):
-            assert run("job2queue", "--wait", "sleep", "60").code == 128 + signal.SIGTERM
-            assert run("job2queue", "--wait", *program("end_on_term")).code == 7
-            catch = "trap 'exit 0' TERM; while :; do sleep 0.01; done"
-            assert run("job2queue", "--wait", "sh", "-c", catch).code == following.TIMED_OUT
+        with a_service(jobqueue={"KILL_AFTER": 2}):
+            assert run("job2queue", "--wait", "sleep", "600").code == 128 + signal.SIGTERM
+            # On a slow machine they may not have come so far as to catch the signal.
+            done = run("job2queue", "--wait", *program("end_on_term"))
+            assert done.code == 7 or "ready" not in done.out
+            catch = "trap 'exit 0' TERM; echo ready; while :; do sleep 0.01; done"
+            done = run("job2queue", "--wait", "sh", "-c", catch)
+            assert done.code == following.TIMED_OUT or "ready" not in done.out
         assert set(Execution.objects.values_list("state", flat=True)) == {State.TIMED_OUT}
 
     def test_one_that_is_cancelled(self) -> None:
         with start("job2queue", "--wait", "true") as process:
             wait_until(Execution.objects.exists, 60, "the request")
             queue.cancel(the_row(), by="ada")
-            _, err = process.communicate(timeout=100)
+            _, err = process.communicate(timeout=180)
         assert process.returncode == 1
         assert "cancelled by ada" in err
 
@@ -465,7 +468,7 @@ class TestWait:
                 if line.startswith("Waiting"):
                     break
             process.send_signal(signal.SIGINT)
-            _, err = process.communicate(timeout=100)
+            _, err = process.communicate(timeout=180)
         assert process.returncode == 130
         assert err == f"Not waiting any longer; execution {the_row().pk} goes on.\n"
         assert the_row().state == State.WAITING
@@ -477,7 +480,7 @@ class TestWait:
             process.stdout.close()
             assert process.stderr is not None
             err = process.stderr.read()
-            process.wait(100)
+            process.wait(180)
             queue.request_stop(the_row(), by="ada")
             wait_for_end()
         assert process.returncode == 141

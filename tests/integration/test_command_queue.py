@@ -421,11 +421,11 @@ class TestClear:
 class TestStop:
     def test_a_running_one(self) -> None:
         with a_service():
-            job = wait_for_start(a_waiting(program("sleep", 60)))
+            job = wait_for_start(a_waiting(program("sleep", 600)))
             done = run("queue", "stop", str(job.pk))
             assert done.code == 0
             assert f"Execution {job.pk} stopped: stopped by " in done.out
-            job = wait_for_start(a_waiting(program("sleep", 60)))
+            job = wait_for_start(a_waiting(program("sleep", 600)))
             done = run("queue", "stop", "--no-wait", str(job.pk))
             assert (done.code, done.out.count("\n")) == (0, 1)
             wait_until(lambda: not Execution.objects.open().exists(), 60, "its end")
