@@ -136,7 +136,7 @@ def test_a_directory_that_is_made_later_or_again(inbox: Path, mode: str) -> None
     with running():
         wait_until(
             lambda: DirMonitor.objects.filter(pk=monitor.pk, status="missing").exists(),
-            30,
+            PATIENCE,
             "it to be missed",
         )
         inbox.mkdir()

@@ -457,7 +457,7 @@ class TestProcess:
 
     def test_a_service_that_runs(self) -> None:
         with a_service():
-            wait_until(Cluster.objects.living, 30, "the cluster")
+            wait_until(Cluster.objects.living, 90, "the cluster")
             done = run("queue", "doctor")
         assert done.code == (1 if USUAL else 0), done.out
         assert "OK       service: A cluster serves the queues." in done.out

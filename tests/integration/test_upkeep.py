@@ -49,7 +49,7 @@ def at_once() -> upkeep.Upkeep:
 
 def end(one: upkeep.Upkeep) -> None:
     assert one._thread is not None
-    one._thread.join(timeout=30)
+    one._thread.join(timeout=90)
     assert not one._thread.is_alive()
 
 
