@@ -127,4 +127,4 @@ class Monitoring:
 
     def wait_for(self, status: str) -> None:
         """Wait until the first monitor stands so."""
-        wait_until(lambda: self.status()[0]["status"] == status, 60, f"status {status}")
+        wait_until(lambda: self.status()[0]["status"] == status, 180, f"status {status}")

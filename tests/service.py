@@ -266,7 +266,7 @@ class Service:
             pids = self.pids(role)
             return pids if len(pids) == 1 else []
 
-        [pid] = wait_until(found, 60, f"just one {role}")
+        [pid] = wait_until(found, 180, f"just one {role}")
         return pid
 
     def until_roles_are_known(self) -> None:
@@ -274,7 +274,7 @@ class Service:
 
         They begin to work one by one, and :meth:`roles` can't tell before.
         """
-        wait_until(lambda: not self.pids(Role.NEW), 60, "each process to say what it is")
+        wait_until(lambda: not self.pids(Role.NEW), 180, "each process to say what it is")
 
     def signal(self, number: signal.Signals, *pids: int) -> None:
         """Send a signal to some of its processes; those that are gone meanwhile don't matter."""

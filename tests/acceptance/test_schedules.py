@@ -17,7 +17,7 @@ from tests.commands import program
 from tests.service import Role, Service
 from tests.waiting import wait_until
 
-PATIENCE = 90  # seconds that a crowded machine is given
+PATIENCE = 180  # seconds that a crowded machine is given
 SECOND = timedelta(seconds=1)
 
 Row = dict[str, Any]

@@ -21,7 +21,7 @@ from tests.stamps import Run, now
 from tests.waiting import wait_until
 
 #: Seconds that a slow machine is given for what has no limit in the contract.
-PATIENCE = 60
+PATIENCE = 120
 #: Seconds of the contract: until the queue goes on after an accident on the same host.
 BUSY, IDLE = 15, 20
 #: Seconds of the contract: until nothing is left of a cluster that lost its main or its sentinel.

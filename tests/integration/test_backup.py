@@ -104,6 +104,8 @@ def test_all_comes_back(databases: tuple[str, str], tmp_path: Path) -> None:
         restored.manage("queue", "resume", check=True)
         # Numbers go on where they were.
         restored.manage("job2queue", "--wait", "true", "it is new", check=True)
-        wait_until(lambda: not restored.json("queue", "status")[0]["waiting"], 90, "an empty queue")
+        wait_until(
+            lambda: not restored.json("queue", "status")[0]["waiting"], 180, "an empty queue"
+        )
         states = [row["state"] for row in restored.json("queue", "list")]
         assert states == ["succeeded"] * 3

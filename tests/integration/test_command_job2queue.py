@@ -466,7 +466,7 @@ class TestWait:
 
     def test_one_that_is_cancelled(self) -> None:
         with start("job2queue", "--wait", "true") as process:
-            wait_until(Execution.objects.exists, 60, "the request")
+            wait_until(Execution.objects.exists, 180, "the request")
             queue.cancel(the_row(), by="ada")
             _, err = process.communicate(timeout=180)
         assert process.returncode == 1

@@ -392,7 +392,7 @@ class TestDirect:
     def test_the_slot_is_taken(self) -> None:
         a_job(name="Slow", argv=program("sleep", 600))
         with start("jobs", "run", "Slow", "--direct") as first:
-            wait_until(Execution.objects.filter(pid__gt=0).exists, 60, "the first run")
+            wait_until(Execution.objects.filter(pid__gt=0).exists, 180, "the first run")
             second = run("jobs", "run", "Slow", "--direct")
             first.send_signal(signal.SIGTERM)
             first.communicate(timeout=180)
@@ -428,7 +428,7 @@ class TestDirect:
     def test_an_operator_stops_it(self) -> None:
         a_job(name="Slow", argv=program("sleep", 600))
         with start("jobs", "run", "Slow", "--direct") as process:
-            wait_until(Execution.objects.exists, 60, "the run")
+            wait_until(Execution.objects.exists, 180, "the run")
             row = wait_for_start(Execution.objects.get())
             queue.request_stop(row, by="ada")
             _, err = process.communicate(timeout=180)
@@ -449,12 +449,14 @@ class TestDirect:
     def test_what_waits_is_run_by_the_service_afterwards(self) -> None:
         a_job(name="Slow", argv=program("sleep", 600))
         with a_service(), start("jobs", "run", "Slow", "--direct") as process:
-            wait_until(Execution.objects.filter(pid__gt=0).exists, 60, "the direct run")
+            wait_until(Execution.objects.filter(pid__gt=0).exists, 180, "the direct run")
             waiting = a_waiting(["true"])
             process.send_signal(signal.SIGINT)
             process.communicate(timeout=180)
             wait_until(
-                Execution.objects.filter(pk=waiting.pk, state=State.SUCCEEDED).exists, 60, "its run"
+                Execution.objects.filter(pk=waiting.pk, state=State.SUCCEEDED).exists,
+                180,
+                "its run",
             )
 
     def test_a_run_of_another_process(self) -> None:

@@ -428,7 +428,7 @@ class TestStop:
             job = wait_for_start(a_waiting(program("sleep", 600)))
             done = run("queue", "stop", "--no-wait", str(job.pk))
             assert (done.code, done.out.count("\n")) == (0, 1)
-            wait_until(lambda: not Execution.objects.open().exists(), 60, "its end")
+            wait_until(lambda: not Execution.objects.open().exists(), 180, "its end")
 
     def test_one_whose_worker_is_away(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(steering, "PATIENCE", 0.1)

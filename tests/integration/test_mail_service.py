@@ -21,7 +21,7 @@ from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-SECONDS = 90
+SECONDS = 180
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from tests.service import CHECKOUT, Service
 from tests.waiting import wait_until
 
 Start = Callable[..., subprocess.Popen[str]]
-PATIENCE = 60
+PATIENCE = 180
 SUPERVISE = """
 import sys
 from botsproject.serve import supervise

@@ -194,6 +194,6 @@ def test_the_service_does_it_by_itself(data_dir: Path) -> None:
     Cluster.objects.all().delete()
     old, new = write_log(an_old()), write_log(an_ended())
     with a_service(jobqueue={"DATA_DIR": str(data_dir)}):
-        wait_until(lambda: not Execution.objects.filter(pk=old.pk).exists(), 60, "upkeep")
+        wait_until(lambda: not Execution.objects.filter(pk=old.pk).exists(), 180, "upkeep")
     assert not Path(old.log_path).exists()
     assert Path(new.log_path).exists()

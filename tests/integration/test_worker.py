@@ -26,7 +26,7 @@ from tests.wakeups import woken
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-SECONDS = 60  # that a slow machine is given
+SECONDS = 180  # that a slow machine is given
 FORGIVEN = 5  # seconds after SIGTERM in which a run may still start
 
 
