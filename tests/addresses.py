@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import getpass
 import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,3 +30,16 @@ def mariadb_login() -> dict[str, Any]:
         "user": url.username or "root",
         "password": url.password or "",
     }
+
+
+@contextmanager
+def kept_port() -> Iterator[int]:
+    """A port of 127.0.0.1 for a server, which nobody else is given before it listens, or after.
+
+    It is bound all the while, and doesn't listen: a server that sets SO_REUSEADDR, as all do that
+    can be started again at once, may bind it as well.
+    """
+    with socket.socket() as kept:
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        kept.bind(("127.0.0.1", 0))
+        yield kept.getsockname()[1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import subprocess
 import uuid
+from datetime import timedelta
 from typing import Any
 
 from django.utils import timezone
@@ -75,10 +76,10 @@ def a_recovery(**over: Any) -> Execution:
 
 
 def a_cluster(**over: Any) -> Cluster:
-    """A cluster that is alive: this process."""
+    """A cluster that is alive, however long the test takes: this process."""
     now, me = timezone.now(), owners.me()
     values = {"name": "one", "host": conf.current().HOST, "pid": me.pid, "owner": str(me)}
-    moments = {"started_at": now, "seen_at": now}
+    moments = {"started_at": now, "seen_at": now + timedelta(hours=1)}
     return Cluster.objects.create(uuid=uuid.uuid4(), **{**values, **moments, **over})
 
 

@@ -22,8 +22,8 @@ class Notes:
     def __init__(self, file: Path) -> None:
         self.file = file
 
-    def command(self, name: object, seconds: float = 0) -> list[str]:
-        """A job that notes this name, and takes so long."""
+    def command(self, name: object, seconds: float | Path = 0) -> list[str]:
+        """A job that notes this name and takes so long, or until there is this file."""
         return program("note", self.file, name, seconds)
 
     def lines(self) -> list[dict[str, Any]]:

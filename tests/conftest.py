@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
+import hypothesis
 import pytest
 from pytest_django import Settings
 
@@ -17,6 +19,10 @@ from tests.crashes import disk
 def pytest_configure(config: pytest.Config) -> None:
     """Name the marker of what `make test` runs again; have the programs of tests hear Ctrl-C."""
     config.addinivalue_line("markers", "database: a rule that each kind of database has to hold")
+    # How fast examples are made and tried says something of the machine, and nothing of the rule.
+    slow = [hypothesis.HealthCheck.too_slow]
+    hypothesis.settings.register_profile("any machine", deadline=None, suppress_health_check=slow)
+    hypothesis.settings.load_profile("any machine")
     # A shell without job control has what it starts in the background ignore Ctrl-C, children too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -26,6 +32,13 @@ def data_dir(settings: Settings, tmp_path: Path) -> Path:
     """An empty ``JOBQUEUE["DATA_DIR"]`` for one test."""
     settings.JOBQUEUE = {**settings.JOBQUEUE, "DATA_DIR": tmp_path}
     return tmp_path
+
+
+@pytest.fixture
+def at_noon(settings: Settings) -> None:
+    """The site is in a zone where it's between twelve and one: no day ends meanwhile."""
+    hours = 12 - datetime.now(UTC).hour
+    settings.TIME_ZONE = f"Etc/GMT{-hours:+d}" if hours else "UTC"
 
 
 @pytest.fixture

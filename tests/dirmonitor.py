@@ -79,7 +79,7 @@ class Monitoring:
         """The same with any signal."""
         assert self._process is not None
         self._process.send_signal(number)
-        return self._process.wait(timeout=30)
+        return self._process.wait(timeout=90)
 
     def kill(self) -> None:
         """End it as the kernel does for want of memory."""
@@ -127,4 +127,4 @@ class Monitoring:
 
     def wait_for(self, status: str) -> None:
         """Wait until the first monitor stands so."""
-        wait_until(lambda: self.status()[0]["status"] == status, 60, f"status {status}")
+        wait_until(lambda: self.status()[0]["status"] == status, 180, f"status {status}")

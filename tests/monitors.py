@@ -15,6 +15,9 @@ from dirmonitor.service import DirMonitorService
 from jobqueue.api import Execution, Source
 from tests.waiting import wait_until
 
+#: Seconds that a crowded machine is given.
+PATIENCE = 90
+
 
 @contextmanager
 def running() -> Iterator[DirMonitorService]:
@@ -33,7 +36,7 @@ def running() -> Iterator[DirMonitorService]:
         yield service
     finally:
         service.stop()
-        thread.join(60)
+        thread.join(PATIENCE)
     assert not thread.is_alive()
 
 
@@ -49,7 +52,7 @@ def triggered() -> list[str]:
 
 
 def has_triggered(*names: str) -> None:
-    wait_until(lambda: set(names) <= set(triggered()), 30, f"{names} to trigger")
+    wait_until(lambda: set(names) <= set(triggered()), PATIENCE, f"{names} to trigger")
 
 
 def is_watched(monitor: DirMonitor) -> None:
@@ -59,7 +62,7 @@ def is_watched(monitor: DirMonitor) -> None:
         monitor.refresh_from_db()
         return monitor.status in ("watching", "polling")
 
-    wait_until(seen, 30, "the monitor to be watched")
+    wait_until(seen, PATIENCE, "the monitor to be watched")
 
 
 def start_over() -> None:
@@ -70,7 +73,7 @@ def start_over() -> None:
 def all_settled() -> None:
     """Wait until no file is pending for any monitor."""
     pending = DirMonitor.objects.filter(files_pending__gt=0)
-    wait_until(lambda: not pending.exists(), 60, "all to be settled")
+    wait_until(lambda: not pending.exists(), PATIENCE, "all to be settled")
 
 
 def barrier(inbox: Path, name: str = "barrier") -> None:

@@ -137,7 +137,7 @@ class Service:
             self.kill()
 
     def manage(
-        self, *args: str, check: bool = False, timeout: float = 120
+        self, *args: str, check: bool = False, timeout: float = 300
     ) -> subprocess.CompletedProcess[str]:
         """Run a management command in this installation.
 
@@ -168,7 +168,7 @@ class Service:
     def start(self) -> None:
         """Start the cluster and wait until its worker, monitor and pusher are there."""
         self.launch()
-        wait_until(self._is_up, 60, "the cluster to come up")
+        wait_until(self._is_up, 180, "the cluster to come up")
 
     def launch(self) -> None:
         """Start the cluster, and don't wait for it."""
@@ -201,7 +201,7 @@ class Service:
         assert self._main is not None, "The cluster was never started."
         return self._main.pid
 
-    def stop(self, timeout: float = 90, whole_group: bool = False) -> int:
+    def stop(self, timeout: float = 180, whole_group: bool = False) -> int:
         """SIGTERM to the main process, or to all of the cluster at once; the exit code of main.
 
         Raises:
@@ -261,8 +261,20 @@ class Service:
 
     def one(self, role: Role) -> int:
         """Its only living process with this role; waits until there is just one."""
-        wait_until(lambda: len(self.pids(role)) == 1, 30, f"just one {role}")
-        return self.pids(role)[0]
+
+        def found() -> list[int]:
+            pids = self.pids(role)
+            return pids if len(pids) == 1 else []
+
+        [pid] = wait_until(found, 180, f"just one {role}")
+        return pid
+
+    def until_roles_are_known(self) -> None:
+        """Wait until each process of the cluster has said what it is.
+
+        They begin to work one by one, and :meth:`roles` can't tell before.
+        """
+        wait_until(lambda: not self.pids(Role.NEW), 180, "each process to say what it is")
 
     def signal(self, number: signal.Signals, *pids: int) -> None:
         """Send a signal to some of its processes; those that are gone meanwhile don't matter."""

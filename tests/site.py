@@ -70,14 +70,14 @@ def ask_at_once(count: int, argv: list[str], *, different: bool = False, **over:
         capture_output=True,
         text=True,
         check=False,
-        timeout=100,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     outcomes: list[str] = json.loads(done.stdout)
     return outcomes
 
 
-def wait_for_end(*executions: Execution, timeout: float = 60) -> list[Execution]:
+def wait_for_end(*executions: Execution, timeout: float = 180) -> list[Execution]:
     """These Executions, or all that there are, as they are when none of them is open any more."""
     rows = Execution.objects.order_by("pk")
     if executions:
@@ -86,7 +86,7 @@ def wait_for_end(*executions: Execution, timeout: float = 60) -> list[Execution]
     return list(rows)
 
 
-def wait_for_start(execution: Execution, timeout: float = 60) -> Execution:
+def wait_for_start(execution: Execution, timeout: float = 180) -> Execution:
     """This Execution when its process runs."""
 
     def process() -> int | None:

@@ -6,7 +6,8 @@ import os
 import pty
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from io import StringIO
 
@@ -60,14 +61,23 @@ def run(*words: str | bytes, script: bool = False, **variables: str) -> Done:
     """Start it, and wait for its end."""
     with start(*words, script=script, **variables) as process:
         try:
-            out, err = process.communicate(timeout=100)
+            out, err = process.communicate(timeout=300)
         finally:
             process.kill()
     return Done(process.returncode, out, err)
 
 
-def run_on_terminal(*words: str, answer: str = "", **variables: str) -> Done:
-    """Run it on a terminal, where somebody has typed this answer; all that it shows is `out`."""
+def run_on_terminal(
+    *words: str,
+    answer: str = "",
+    shown: str = "",
+    then: Callable[[], object] = lambda: None,
+    **variables: str,
+) -> Done:
+    """Run it on a terminal, where somebody has typed this answer; all that it shows is `out`.
+
+    When it has shown those words, `then` is called.
+    """
     ours, theirs = pty.openpty()
     with subprocess.Popen(
         [sys.executable, str(CHECKOUT / "manage.py"), *words],
@@ -79,19 +89,20 @@ def run_on_terminal(*words: str, answer: str = "", **variables: str) -> Done:
     ) as process:
         os.close(theirs)
         os.write(ours, answer.encode())
-        shown = _read_all(ours)
-        code = process.wait(100)
+        said = b""
+        for part in _read(ours):
+            was_shown, said = shown.encode() in said, said + part
+            if shown.encode() in said and not was_shown:
+                then()
+        code = process.wait(300)
     os.close(ours)
-    return Done(code, shown, "")
+    return Done(code, said.decode(), "")
 
 
-def _read_all(terminal: int) -> str:
-    parts: list[bytes] = []
-    while True:
-        try:
-            parts.append(os.read(terminal, 65536))
-        except OSError:  # EIO: nobody has its other side open any more
-            return b"".join(parts).decode()
+def _read(terminal: int) -> Iterator[bytes]:
+    with suppress(OSError):  # EIO: nobody has its other side open any more
+        while True:
+            yield os.read(terminal, 65536)
 
 
 def lines(text: str) -> Sequence[str]:

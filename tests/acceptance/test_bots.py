@@ -18,8 +18,6 @@ from tests.servers import miss
 from tests.service import Service
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.timeout(600)
-
 #: Seconds: what a crowded machine may need for anything here.
 PATIENCE = 180
 #: Seconds; longer than any test waits, so that a held engine ends only by what the test does.

@@ -17,9 +17,7 @@ from tests.commands import program
 from tests.service import Role, Service
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.timeout(300)
-
-PATIENCE = 90  # seconds that a crowded machine is given
+PATIENCE = 180  # seconds that a crowded machine is given
 SECOND = timedelta(seconds=1)
 
 Row = dict[str, Any]
@@ -93,7 +91,9 @@ def test_beside_a_long_run_every_second_is_there_once(service: Service) -> None:
         running = wait_until(
             lambda: service.json("queue", "status")[0]["running"], PATIENCE, "the long run"
         )
-        fired = enough(service, "Often", 6)
+        # On a slow machine some had come, and were run, before the long run began.
+        before = len(history(service, "Often"))
+        fired = enough(service, "Often", before + 6)[before:]
         (status,) = service.json("queue", "status")
         service.manage("queue", "stop", str(running["id"]), check=True)
 

@@ -23,8 +23,7 @@ from tests.builders import (
     write_log,
 )
 
-# Some twenty-five pages are loaded, on what may be a busy machine.
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(400)]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
 #: What Django's admin does by itself: the rule, and a selector of where.

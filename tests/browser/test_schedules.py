@@ -28,7 +28,9 @@ class TestWhileOneTypes:
         expect(page.locator(".jobqueue-calendar td")).to_have_count(35)
         page.fill("#id_timezone", "Europe/Amsterdam")
         expect(words).to_contain_text("Europe/Amsterdam")
-        expect(page.locator(".jobqueue-odd").first).to_contain_text("clocks skip 02:00")
+        # From spring to autumn the other change comes first.
+        skipped = page.locator(".jobqueue-odd").filter(has_text="clocks skip 02:00")
+        expect(skipped.first).to_be_visible()
 
     def test_an_error_stands_under_its_field_until_it_is_mended(self, admin: Admin) -> None:
         page = admin.visit(ADD)

@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+from jobqueue.executor import read_run_file
 from tests import stamps
 from tests.commands import program
 from tests.console import Console, Row
@@ -20,7 +21,7 @@ from tests.stamps import Run, now
 from tests.waiting import wait_until
 
 #: Seconds that a slow machine is given for what has no limit in the contract.
-PATIENCE = 60
+PATIENCE = 120
 #: Seconds of the contract: until the queue goes on after an accident on the same host.
 BUSY, IDLE = 15, 20
 #: Seconds of the contract: until nothing is left of a cluster that lost its main or its sentinel.
@@ -56,6 +57,28 @@ def lives(pid: int) -> bool:
         stat = Path(f"/proc/{pid}/stat").read_text()
         return stat.rpartition(")")[2].split()[0] not in "ZX"
     return False
+
+
+def starved(*pids: int) -> float:
+    """Seconds for which these processes could have gone on, and the machine had no time for them.
+
+    Of their main threads; what the contract gives to a process doesn't count them.
+    """
+    found = (Path(f"/proc/{pid}/schedstat").read_text().split() for pid in pids)
+    return sum(int(waited) for _, waited, _ in found) / 1e9
+
+
+def until_outcome_noted(service: Service, run: Run) -> None:
+    """Wait until the run file says how it ended.
+
+    That its process is gone doesn't mean that its launcher has noted it already.
+    """
+
+    def is_noted() -> bool:
+        found = map(read_run_file, map(str, service.data_dir.glob("runs/*.run")))
+        return any(said.get("execution") == run.execution and end for said, end, _ in found)
+
+    wait_until(is_noted, PATIENCE, f"the outcome of {run} to be noted")
 
 
 class Stage:
@@ -247,6 +270,7 @@ class Scene(Stage):
 
     def __enter__(self) -> Scene:
         self.service.__enter__()
+        self.service.until_roles_are_known()
         return self
 
     def __exit__(self, *error: Any) -> None:
@@ -293,6 +317,7 @@ class Scene(Stage):
         wait_until(lambda: not lives(self.service.pid), GONE, "the end of main")
         self.service.stop()
         self.service.start()
+        self.service.until_roles_are_known()
 
     def went_on(self, label: str, after: float, seconds: float) -> None:
         """Wait for a job's end; it started so soon after that moment."""

@@ -15,11 +15,20 @@ import pytest
 
 from tests.commands import program
 from tests.console import Row
-from tests.crashes.scene import BUSY, GONE, PATIENCE, Scene
+from tests.crashes.scene import BUSY, GONE, PATIENCE, Scene, until_outcome_noted
 from tests.service import CLUSTER, Role
 from tests.stamps import Run
 from tests.waiting import wait_until
 
+#: Ever higher numbers, until there is a file.
+COUNTS = """
+import itertools, os, sys, time
+for number in itertools.count():
+    if os.path.exists(sys.argv[1]):
+        break
+    os.write(1, b"%d\\n" % number)
+    time.sleep(0.1)
+"""
 DATABASES = pytest.mark.parametrize("place", ["sqlite-orm", "postgres-orm", "mariadb-redis"])
 
 
@@ -78,26 +87,28 @@ def test_its_job_dies(scene: Scene) -> None:
 
 
 def test_its_output_is_seen_while_it_goes_on(scene: Scene) -> None:
-    script = "import os, time\nfor n in range(60): os.write(1, b'%d\\n' % n); time.sleep(0.1)"
-    execution = scene.console.enqueue(["python3", "-I", "-S", "-c", script])["id"]
+    release = scene.directory / "release"
+    execution = scene.console.enqueue(["python3", "-I", "-S", "-c", COUNTS, str(release)])["id"]
     wait_until(lambda: scene.row(execution)["log_tail"], PATIENCE, "its first line")
     scene.kill(Role.WORKER)
     before = scene.row(execution)["log_tail"]
     wait_until(lambda: scene.row(execution)["log_tail"] != before, BUSY, "the next lines")
     assert scene.row(execution)["state"] == "running"
+    release.touch()
     row = scene.until_row(execution, state="succeeded")
-    whole = "".join(f"{number}\n" for number in range(60))
+    whole = "".join(f"{number}\n" for number in range(row["log_tail"].count("\n")))
     assert row["log_tail"] == Path(row["log_path"]).read_text() == whole
     assert scene.service.stop() == 0
     scene.passed = True
 
 
 def test_kill_after_holds(scene: Scene) -> None:
-    execution = scene.ask_job("first", scene.held("first"), kill_after=5)
+    limit = BUSY + 10  # it is to be adopted before
+    execution = scene.ask_job("first", scene.held("first"), kill_after=limit)
     scene.ask("second")
     orphan(scene, scene.until_started("first"))
     row = scene.until_row(execution, state="timed_out", return_code=143)
-    assert 5 <= elapsed(row) < 5 + BUSY
+    assert limit <= elapsed(row) < limit + BUSY
     assert "kill after" in row["reason"]
     scene.finish(unfinished=["first"])
 
@@ -106,7 +117,7 @@ def test_kill_after_holds_while_no_cluster_is_there(scene: Scene) -> None:
     execution = scene.ask_job("first", scene.held("first"), kill_after=2)
     run = scene.until_started("first")
     scene.kill(*CLUSTER)
-    wait_until(lambda: run.pid not in scene.service.roles(), 2 + BUSY, "its end by the launcher")
+    wait_until(lambda: run.pid not in scene.service.roles(), PATIENCE, "its end by the launcher")
     scene.restart()
     scene.until_row(execution, state="timed_out")
     scene.finish(unfinished=["first"])
@@ -151,7 +162,7 @@ def test_max_runtime_alerts(scene: Scene) -> None:
     execution = scene.ask_job("first", scene.held("first"), max_runtime=3)
     orphan(scene, scene.until_started("first"))
     line = rf" WARNING {execution} runs longer than 0:00:03, and goes on$"
-    wait_until(lambda: scene.logged(line), 3 + BUSY, "the alert")
+    wait_until(lambda: scene.logged(line), PATIENCE, "the alert")
     assert scene.row(execution)["state"] == "running"
     orphan(scene, scene.until_started("first"))
     scene.release("first")
@@ -195,7 +206,7 @@ def test_one_whose_outcome_nobody_had_stored_is_not_repeated(scene: Scene) -> No
     scene.ask("second")
     scene.service.signal(signal.SIGSTOP, *scene.cluster())
     scene.release("first")
-    wait_until(lambda: run.pid not in scene.service.roles(), PATIENCE, "the end of its process")
+    until_outcome_noted(scene.service, run)
     assert scene.row(run.execution)["state"] == "running"
     killed = scene.kill(*CLUSTER, Role.LAUNCHER)
     scene.restart()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 import sqlite3
 import subprocess
 import tempfile
@@ -25,10 +24,10 @@ import pytest
 from tests import addresses, servers
 from tests.commands import program
 from tests.crashes.conftest import Databases
-from tests.crashes.scene import BUSY, PATIENCE, Scene, environment
+from tests.crashes.scene import BUSY, PATIENCE, Scene, environment, until_outcome_noted
 from tests.forwarder import Forwarder
 from tests.service import CLUSTER, Role, Service
-from tests.stamps import now
+from tests.stamps import Run, now
 from tests.waiting import wait_until
 
 #: Seconds that the database is away: longer than anything here tries in one go.
@@ -49,10 +48,11 @@ def refused(service: Service, *words: str) -> None:
     assert all(word in done.stderr for word in words), done.stderr
 
 
-def a_run_and_the_next(scene: Scene) -> None:
+def a_run_and_the_next(scene: Scene) -> Run:
     """One that goes on until it's released, and one that waits behind it."""
-    scene.start_held("first", code=7)
+    run = scene.start_held("first", code=7)
     scene.ask("second")
+    return run
 
 
 def all_goes_on(scene: Scene, since: float) -> None:
@@ -126,7 +126,7 @@ class TestServerAway:
             until(now() + 3)
             assert answers == []
             way.restore()
-            asker.join(PATIENCE)
+            asker.join(2 * PATIENCE)
             assert answers == [0]
             wait_until(
                 lambda: [row["state"] for row in scene.rows()] == ["succeeded"],
@@ -140,11 +140,10 @@ class TestServerAway:
     ) -> None:
         url = databases.url(kind)
         with Forwarder(url) as way, a_scene(tmp_path, way.url, url) as scene:
-            a_run_and_the_next(scene)
+            run = a_run_and_the_next(scene)
             way.cut()
             scene.release("first")
-            scene.until_ended("first")
-            wait_until(lambda: not scene.service.pids(Role.JOB), 10, "the end of its process")
+            until_outcome_noted(scene.service, run)
             scene.kill(*CLUSTER, Role.LAUNCHER)
             way.restore()
             scene.restart()
@@ -173,23 +172,22 @@ def test_the_broker_is_away(tmp_path: Path, databases: Databases) -> None:
 class OwnPostgres:
     """A PostgreSQL server of the test's own, to be stopped and started."""
 
-    def __init__(self, bin_dir: Path, directory: Path, under: list[str]) -> None:
+    def __init__(self, bin_dir: Path, directory: Path, under: list[str], port: int) -> None:
         self._bin_dir = bin_dir
         self._directory = directory
         self._under = under
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self._port = free.getsockname()[1]
+        self._port = port
         self.url = f"postgres://jobqueue@127.0.0.1:{self._port}/postgres"
         self._run("initdb", "--auth=trust", "--username=jobqueue", "--no-sync", "-D", self._data)
 
     def start(self) -> None:
         options = f"-p {self._port} -k {self._directory} -c fsync=off -c listen_addresses=127.0.0.1"
         log = str(self._directory / "log")
-        self._run("pg_ctl", "start", "-w", "-D", self._data, "-l", log, "-o", options)
+        self._run("pg_ctl", "start", "-w", "-t", "180", "-D", self._data, "-l", log, "-o", options)
 
     def stop(self, mode: str) -> None:
         """``fast`` ends sessions in good order, ``immediate`` is a crash."""
-        self._run("pg_ctl", "stop", "-w", "-D", self._data, "-m", mode)
+        self._run("pg_ctl", "stop", "-w", "-t", "180", "-D", self._data, "-m", mode)
 
     def execute(self, statement: str) -> None:
         writable = "-c default_transaction_read_only=off"
@@ -233,12 +231,13 @@ def own_postgres() -> Iterator[OwnPostgres]:
             except LookupError:
                 pytest.skip("there is no user postgres, and as root its server doesn't run")
             under = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
-        server = OwnPostgres(bin_dir, Path(directory), under)
-        server.start()
-        try:
-            yield server
-        finally:
-            server.stop("immediate")
+        with addresses.kept_port() as port:
+            server = OwnPostgres(bin_dir, Path(directory), under, port)
+            server.start()
+            try:
+                yield server
+            finally:
+                server.stop("immediate")
 
 
 @pytest.fixture

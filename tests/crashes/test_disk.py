@@ -116,7 +116,11 @@ def test_any_page_may_have_been_written_back(disk: Disk) -> None:
 
 
 def test_the_cut_kills_whoever_uses_it(disk: Disk) -> None:
-    command = [sys.executable, "-I", "-S", "-c", "import signal; signal.pause()"]
-    with subprocess.Popen(command, env=os.environ | disk.environment) as user:
+    code = "import os, signal; os.write(1, b'x'); signal.pause()"
+    command = [sys.executable, "-I", "-S", "-c", code]
+    there = os.environ | disk.environment
+    with subprocess.Popen(command, env=there, stdout=subprocess.PIPE) as user:
+        assert user.stdout is not None
+        assert user.stdout.read(1) == b"x"
         disk.cut_power()
-        assert user.wait(10) == -9
+        assert user.wait(60) == -9

@@ -12,7 +12,6 @@ from tests.console import Row
 from tests.crashes.scene import PATIENCE, Scene
 from tests.service import CLUSTER, Role
 
-pytestmark = pytest.mark.timeout(300)
 DATABASES = pytest.mark.parametrize("place", ["sqlite-orm", "postgres-orm", "mariadb-redis"])
 HOUR = 3600
 

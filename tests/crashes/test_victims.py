@@ -173,7 +173,7 @@ class TestOfTheRun:
     def test_everything_at_once(self, scene: Scene) -> None:
         a_run_and_the_next(scene)
         killed = scene.kill(*CLUSTER, Role.LAUNCHER, Role.JOB)
-        wait_until(lambda: not scene.service.roles(), 10, "the end of everything")
+        wait_until(lambda: not scene.service.roles(), PATIENCE, "the end of everything")
         scene.restart()
         let_a_repetition_end(scene, killed)
 
@@ -273,6 +273,6 @@ class TestThatHangs:
         scene.service.signal(signal.SIGSTOP, pid)
         scene.release("first")
         scene.until_ended("first")
-        wait_until(lambda: run.pid not in scene.service.roles(), 10, "the end of its process")
+        wait_until(lambda: run.pid not in scene.service.roles(), PATIENCE, "the end of its process")
         killed = scene.kill_pids(pid)
         let_it_end(scene, killed)

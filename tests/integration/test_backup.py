@@ -85,7 +85,7 @@ def test_all_comes_back(databases: tuple[str, str], tmp_path: Path) -> None:
     service.manage("migrate", check=True)
     with service:
         service.manage("jobs", "create", "Nightly", "--", "echo", "to the log", check=True)
-        create = ("schedules", "create", "Daily", "--job", "Nightly", "--cron", "0 6 * * *")
+        create = ("schedules", "create", "Daily", "--job", "Nightly", "--once", "2199-01-31T06:00")
         service.manage(*create, check=True)
         service.manage("jobs", "run", "Nightly", "--wait", check=True)
         service.manage("queue", "pause", "--reason", "backup", check=True)
@@ -104,6 +104,8 @@ def test_all_comes_back(databases: tuple[str, str], tmp_path: Path) -> None:
         restored.manage("queue", "resume", check=True)
         # Numbers go on where they were.
         restored.manage("job2queue", "--wait", "true", "it is new", check=True)
-        wait_until(lambda: not restored.json("queue", "status")[0]["waiting"], 30, "an empty queue")
+        wait_until(
+            lambda: not restored.json("queue", "status")[0]["waiting"], 180, "an empty queue"
+        )
         states = [row["state"] for row in restored.json("queue", "list")]
         assert states == ["succeeded"] * 3

@@ -22,7 +22,7 @@ from tests.webd import Handler, WebServer
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-SECONDS = 90
+SECONDS = 180
 
 
 @pytest.fixture
@@ -80,6 +80,8 @@ def test_pings_survive_a_kill(web: WebServer, tmp_path: Path) -> None:
     with ours:
         enqueue(job)
         wait_for(web, "/hook/start")
+        # Its answer may not have been given yet.
+        wait_until(lambda: Message.objects.get().sent_at, SECONDS, "the start to be told")
         web.answer = Handler.stalls
         (tmp_path / "gate").touch()
         wait_for(web, "/hook/0")

@@ -67,7 +67,8 @@ class TestOrder:
 
     @given(st.lists(st.integers(1, 9), max_size=12))
     @hypothesis_settings(
-        max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+        max_examples=15,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     )
     def test_whatever_they_are(self, db: None, priorities: list[int]) -> None:
         with transaction.atomic():

@@ -18,7 +18,7 @@ from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-SECONDS = 60  # that a slow machine is given
+SECONDS = 180  # that a slow machine is given
 
 
 class Told:

@@ -30,7 +30,7 @@ def monitoring(tmp_path: Path) -> Iterator[Monitoring]:
 
 
 def has_triggered(monitoring: Monitoring) -> None:
-    wait_until(lambda: monitoring.status()[0]["last_execution"], 60, "a trigger")
+    wait_until(lambda: monitoring.status()[0]["last_execution"], 180, "a trigger")
 
 
 def test_a_file_that_settles_while_it_is_killed_is_not_missed(
@@ -40,7 +40,7 @@ def test_a_file_that_settles_while_it_is_killed_is_not_missed(
     with monitoring:
         monitoring.wait_for("watching")
         (inbox / "a").write_text("x")
-        wait_until(lambda: monitoring.status()[0]["files_pending"], 60, "it to settle")
+        wait_until(lambda: monitoring.status()[0]["files_pending"], 180, "it to settle")
         monitoring.kill()
         monitoring.shell(
             "from dirmonitor.models import DirMonitor; DirMonitor.objects.update(settle=0.2)"
@@ -71,7 +71,7 @@ def test_sigterm_ends_it_while_it_waits_for_a_lock_of_sqlite(tmp_path: Path, inb
         monitoring.wait_for("watching")
         with locked(Path(database.strip())) as is_locked:
             (inbox / "a").write_text("x")
-            wait_until(lambda: sleeps(monitoring.pid), 60, "it to wait for the lock")
+            wait_until(lambda: sleeps(monitoring.pid), 180, "it to wait for the lock")
             assert monitoring.stop() == 0
             assert is_locked()
 
@@ -121,7 +121,6 @@ def test_once_then_status(monitoring: Monitoring, inbox: Path) -> None:
     assert "In: watching" in monitoring.manage("dirmonitor", "--status")
 
 
-@pytest.mark.timeout(300)  # it starts many processes
 def test_once_says_what_could_not_be_queued(monitoring: Monitoring, tmp_path: Path) -> None:
     paths = {name: tmp_path / name for name in ("good", "off", "none")}
     monitoring.make(paths)
@@ -147,14 +146,13 @@ def test_once_says_what_could_not_be_queued(monitoring: Monitoring, tmp_path: Pa
     assert found == [[str(paths["good"] / "a")], [str(paths["off"] / "a")]]
 
 
-@pytest.mark.timeout(300)
 def test_a_dry_run_that_goes_on_says_at_once_what_it_sees(
     monitoring: Monitoring, inbox: Path
 ) -> None:
     monitoring.make({"In": inbox})
     (inbox / "a").write_text("x")
     monitoring.start("--dry-run")
-    wait_until(lambda: f"In: 1 file: {inbox / 'a'}\n" in monitoring.said(), 60, "it to be said")
+    wait_until(lambda: f"In: 1 file: {inbox / 'a'}\n" in monitoring.said(), 180, "it to be said")
     assert monitoring.stop() == 0
     assert monitoring.requests() == []
 
@@ -167,16 +165,15 @@ def told(text: str) -> list[str]:
     return [line for line in text.splitlines() if line.startswith(("none: ", "off: ", "good: "))]
 
 
-@pytest.mark.timeout(300)
 def test_a_monitor_of_its_own_database_takes_no_request_away(
     monitoring: Monitoring, inbox: Path
 ) -> None:
     data = monitoring.installation.data_dir
     monitoring.make({"In": inbox, "Own": data})
     with monitoring:
-        wait_until(lambda: "open for writing" in note(monitoring, "Own"), 60, "it to be looked at")
+        wait_until(lambda: "open for writing" in note(monitoring, "Own"), 180, "it to be looked at")
         (inbox / "a").write_text("x")
-        wait_until(lambda: "In" in triggers(monitoring), 60, "a trigger")
+        wait_until(lambda: "In" in triggers(monitoring), 180, "a trigger")
         assert not [path for path in opened(monitoring.pid) if path.endswith("-wal (deleted)")]
         assert monitoring.stop() == 0
 
@@ -201,7 +198,7 @@ def triggers(monitoring: Monitoring) -> list[str]:
 def test_without_monitors_it_waits_for_one(monitoring: Monitoring, inbox: Path) -> None:
     count = "from dirmonitor.models import Service; print(Service.objects.alive().count())"
     with monitoring:
-        wait_until(lambda: monitoring.shell(count).split() == ["1"], 60, "a sign of life")
+        wait_until(lambda: monitoring.shell(count).split() == ["1"], 180, "a sign of life")
         (inbox / "a").write_text("x")
         monitoring.make({"In": inbox})
         has_triggered(monitoring)
@@ -224,10 +221,10 @@ def test_a_database_that_is_away_loses_nothing(
             (tmp_path / "b").write_text("x")
             (tmp_path / "b").rename(inbox / "b")
             dropped = time.monotonic()
-            wait_until(lambda: time.monotonic() > dropped + AWAY, 60, "time to pass")
+            wait_until(lambda: time.monotonic() > dropped + AWAY, 180, "time to pass")
             way.restore()
             has_triggered(monitoring)
-            wait_until(lambda: named(monitoring) == 2, 60, "both files to be named")
+            wait_until(lambda: named(monitoring) == 2, 180, "both files to be named")
             block(way)
             assert monitoring.stop() == 0
         finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -399,14 +400,24 @@ class TestFollow:
         assert following.waiting_for(started.pk).endswith("default: it doesn't wait any more.")
 
 
+def until_it_waits(process: subprocess.Popen[str]) -> None:
+    """Read what it says up to the line that says so."""
+    assert process.stderr is not None
+    assert any(line.startswith("Waiting for execution") for line in process.stderr)
+
+
 @pytest.mark.django_db(transaction=True)
 class TestWait:
     def test_to_the_end(self, tmp_path: Path) -> None:
+        script = "echo out; echo err >&2; exit 7"
+        queue.pause("default", by="ada")
         with a_service():
-            done = run("job2queue", "--wait", "sh", "-c", "echo out; echo err >&2; exit 7")
-            assert (done.code, done.out) == (7, "out\nerr\n")
-            assert "Waiting for execution" in done.err
-            assert "failed: return code 7." in done.err
+            with start("job2queue", "--wait", "sh", "-c", script) as process:
+                until_it_waits(process)
+                queue.resume("default", by="ada")
+                out, err = process.communicate(timeout=180)
+            assert (process.returncode, out) == (7, "out\nerr\n")
+            assert "failed: return code 7." in err
             done = run("--wait", "true", script=True)
             assert (done.code, done.out) == (0, "")
             assert run("job2queue", "--wait", "/none/such").code == 127
@@ -427,7 +438,7 @@ class TestWait:
             assert process.stderr is not None
             assert process.stderr.readline().startswith("Duplicate: ")
             with a_service():
-                out, _ = process.communicate(timeout=100)
+                out, _ = process.communicate(timeout=180)
         assert (process.returncode, out) == (6, "one\n")
         assert Execution.objects.count() == 1
 
@@ -443,29 +454,29 @@ class TestWait:
         assert "It is queued again as execution" in done.err
 
     def test_one_that_is_timed_out(self) -> None:
-        with a_service(jobqueue={"KILL_AFTER": 1}):
-            assert run("job2queue", "--wait", "sleep", "60").code == 128 + signal.SIGTERM
-            assert run("job2queue", "--wait", *program("end_on_term")).code == 7
-            catch = "trap 'exit 0' TERM; while :; do sleep 0.01; done"
-            assert run("job2queue", "--wait", "sh", "-c", catch).code == following.TIMED_OUT
+        with a_service(jobqueue={"KILL_AFTER": 2}):
+            assert run("job2queue", "--wait", "sleep", "600").code == 128 + signal.SIGTERM
+            # On a slow machine they may not have come so far as to catch the signal.
+            done = run("job2queue", "--wait", *program("end_on_term"))
+            assert done.code == 7 or "ready" not in done.out
+            catch = "trap 'exit 0' TERM; echo ready; while :; do sleep 0.01; done"
+            done = run("job2queue", "--wait", "sh", "-c", catch)
+            assert done.code == following.TIMED_OUT or "ready" not in done.out
         assert set(Execution.objects.values_list("state", flat=True)) == {State.TIMED_OUT}
 
     def test_one_that_is_cancelled(self) -> None:
         with start("job2queue", "--wait", "true") as process:
-            wait_until(Execution.objects.exists, 60, "the request")
+            wait_until(Execution.objects.exists, 180, "the request")
             queue.cancel(the_row(), by="ada")
-            _, err = process.communicate(timeout=100)
+            _, err = process.communicate(timeout=180)
         assert process.returncode == 1
         assert "cancelled by ada" in err
 
     def test_ctrl_c_ends_the_waiting_only(self) -> None:
         with start("job2queue", "--wait", "true") as process:
-            assert process.stderr is not None
-            for line in process.stderr:
-                if line.startswith("Waiting"):
-                    break
+            until_it_waits(process)
             process.send_signal(signal.SIGINT)
-            _, err = process.communicate(timeout=100)
+            _, err = process.communicate(timeout=180)
         assert process.returncode == 130
         assert err == f"Not waiting any longer; execution {the_row().pk} goes on.\n"
         assert the_row().state == State.WAITING
@@ -477,7 +488,7 @@ class TestWait:
             process.stdout.close()
             assert process.stderr is not None
             err = process.stderr.read()
-            process.wait(100)
+            process.wait(180)
             queue.request_stop(the_row(), by="ada")
             wait_for_end()
         assert process.returncode == 141
@@ -485,8 +496,13 @@ class TestWait:
         assert "Broken" not in err
 
     def test_on_a_terminal_the_line_refreshes_and_output_can_only_be_read(self) -> None:
+        queue.pause("default", by="ada")
         with a_service():
-            done = run_on_terminal("job2queue", "--wait", "printf", "a\\033]0;x\\007\\033[31mb\\n")
+            done = run_on_terminal(
+                *("job2queue", "--wait", "printf", "a\\033]0;x\\007\\033[31mb\\n"),
+                shown="Waiting for execution",
+                then=lambda: queue.resume("default", by="ada"),
+            )
         assert done.code == 0
         assert "\r\x1b[KWaiting for execution" in done.out
         assert "a\\x1b]0;x\\x07b" in done.out

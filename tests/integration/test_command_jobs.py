@@ -390,12 +390,12 @@ class TestDirect:
         assert run("jobs", "run", "None", "--direct").code == 127
 
     def test_the_slot_is_taken(self) -> None:
-        a_job(name="Slow", argv=program("sleep", 60))
+        a_job(name="Slow", argv=program("sleep", 600))
         with start("jobs", "run", "Slow", "--direct") as first:
-            wait_until(Execution.objects.filter(pid__gt=0).exists, 60, "the first run")
+            wait_until(Execution.objects.filter(pid__gt=0).exists, 180, "the first run")
             second = run("jobs", "run", "Slow", "--direct")
             first.send_signal(signal.SIGTERM)
-            first.communicate(timeout=60)
+            first.communicate(timeout=180)
         row = Execution.objects.get()
         assert second.code == 3
         assert f"jobs: Not run: queue default is taken by execution {row.pk} (Slow)" in second.err
@@ -414,24 +414,24 @@ class TestDirect:
         assert_refused(run("jobs", "run", "Off", "--direct"), "disabled")
 
     def test_ctrl_c_stops_it(self) -> None:
-        a_job(name="Slow", argv=program("sleep", 60))
+        a_job(name="Slow", argv=program("sleep", 600))
         with start("jobs", "run", "Slow", "--direct") as process:
             assert process.stdout is not None
             assert process.stdout.readline() == "sleeping\n"  # output comes as it grows
             process.send_signal(signal.SIGINT)
-            _, err = process.communicate(timeout=60)
+            _, err = process.communicate(timeout=180)
         row = Execution.objects.get()
         assert (process.returncode, row.return_code) == (143, 143)
         assert (row.state, row.stop_requested_by) == (State.STOPPED, row.requested_by)
         assert "Traceback" not in err
 
     def test_an_operator_stops_it(self) -> None:
-        a_job(name="Slow", argv=program("sleep", 60))
+        a_job(name="Slow", argv=program("sleep", 600))
         with start("jobs", "run", "Slow", "--direct") as process:
-            wait_until(Execution.objects.exists, 60, "the run")
+            wait_until(Execution.objects.exists, 180, "the run")
             row = wait_for_start(Execution.objects.get())
             queue.request_stop(row, by="ada")
-            _, err = process.communicate(timeout=60)
+            _, err = process.communicate(timeout=180)
         assert "stopped by ada" in err
 
     def test_nobody_reads_and_it_runs_to_its_end(self) -> None:
@@ -442,19 +442,21 @@ class TestDirect:
             process.stdout.readline()
             process.stdout.close()
             err = process.stderr.read()
-            process.wait(60)
+            process.wait(180)
         assert Execution.objects.get().return_code == 4
         assert (process.returncode, err.count("\n")) == (4, 1)
 
     def test_what_waits_is_run_by_the_service_afterwards(self) -> None:
-        a_job(name="Slow", argv=program("sleep", 60))
+        a_job(name="Slow", argv=program("sleep", 600))
         with a_service(), start("jobs", "run", "Slow", "--direct") as process:
-            wait_until(Execution.objects.filter(pid__gt=0).exists, 60, "the direct run")
+            wait_until(Execution.objects.filter(pid__gt=0).exists, 180, "the direct run")
             waiting = a_waiting(["true"])
             process.send_signal(signal.SIGINT)
-            process.communicate(timeout=60)
+            process.communicate(timeout=180)
             wait_until(
-                Execution.objects.filter(pk=waiting.pk, state=State.SUCCEEDED).exists, 60, "its run"
+                Execution.objects.filter(pk=waiting.pk, state=State.SUCCEEDED).exists,
+                180,
+                "its run",
             )
 
     def test_a_run_of_another_process(self) -> None:

@@ -14,7 +14,7 @@ from tests.service import Service
 def refusal(directory: Path, database_url: str) -> str:
     """The one line on stderr of a service that doesn't start."""
     service = Service(directory / "data", {"DATABASE_URL": database_url})
-    done = service.manage("qcluster", timeout=60)
+    done = service.manage("qcluster")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.count("\n") == 1, done.stderr
     assert service.processes() == []

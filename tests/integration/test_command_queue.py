@@ -421,14 +421,14 @@ class TestClear:
 class TestStop:
     def test_a_running_one(self) -> None:
         with a_service():
-            job = wait_for_start(a_waiting(program("sleep", 60)))
+            job = wait_for_start(a_waiting(program("sleep", 600)))
             done = run("queue", "stop", str(job.pk))
             assert done.code == 0
             assert f"Execution {job.pk} stopped: stopped by " in done.out
-            job = wait_for_start(a_waiting(program("sleep", 60)))
+            job = wait_for_start(a_waiting(program("sleep", 600)))
             done = run("queue", "stop", "--no-wait", str(job.pk))
             assert (done.code, done.out.count("\n")) == (0, 1)
-            wait_until(lambda: not Execution.objects.open().exists(), 60, "its end")
+            wait_until(lambda: not Execution.objects.open().exists(), 180, "its end")
 
     def test_one_whose_worker_is_away(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(steering, "PATIENCE", 0.1)

@@ -205,7 +205,8 @@ class TestThereAndBack:
 
     @given(set_ups())
     @hypothesis_settings(
-        max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+        max_examples=40,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     )
     def test_whatever_it_is(self, tmp_path: Path, rows: list[Any]) -> None:
         with transaction.atomic():

@@ -33,7 +33,7 @@ from tests.wakeups import woken
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db(transaction=True)]
 
-SECONDS = 60  # that a slow machine is given
+SECONDS = 180  # that a slow machine is given
 T = TypeVar("T")
 
 
@@ -271,6 +271,12 @@ class TestOpenTransaction:
             assert elsewhere(queue.claim, "default").result(SECONDS) == late
 
 
+def served_before(notes: Notes, *names: str) -> int:
+    """How many runs of queue a had come before the last of these."""
+    ran = notes.names()
+    return len([name for name in ran[: max(map(ran.index, names))] if name[0] == "a"])
+
+
 class TestClusters:
     def test_several_never_overlap(self, notes: Notes) -> None:
         for number in range(60):
@@ -295,7 +301,7 @@ class TestClusters:
             wait_until(lambda: {"b1", "c1"} <= set(notes.names()), SECONDS, "the other queues")
             queue.clear("a", by="ada")
             wait_for_end()
-        assert len([name for name in notes.names() if name[0] == "a"]) < 100
+        assert served_before(notes, "b1", "c1") < 100
         assert not notes.overlap()
 
     def test_nor_does_one_whose_time_comes_while_another_is_busy(self, notes: Notes) -> None:
@@ -307,28 +313,27 @@ class TestClusters:
             enqueue(notes.command(f"a{number}", 0.1), queue="a")
         with a_service():
             wait_until(lambda: {"delayed", "paused"} <= set(notes.names()), SECONDS, "the others")
-            assert Execution.objects.filter(queue="a").waiting().exists()
             queue.clear("a", by="ada")
             wait_for_end()
+        assert served_before(notes, "delayed", "paused") < 120
 
     def test_two_workers_run_two_queues_at_the_same_time(
         self, notes: Notes, tmp_path: Path
     ) -> None:
+        """Each of the first two jobs goes on until the other one has begun."""
         other = Notes(tmp_path / "other")
+        meet = 'touch "$1"; until [ -e "$2" ]; do sleep 0.02; done'
+        a, b = str(tmp_path / "a"), str(tmp_path / "b")
+        enqueue(["sh", "-c", meet, "sh", a, b], queue="a")
+        enqueue(["sh", "-c", meet, "sh", b, a], queue="b")
         for number in range(5):
-            enqueue(notes.command(f"a{number}", 0.5), queue="a")
-            enqueue(other.command(f"b{number}", 0.5), queue="b")
+            enqueue(notes.command(f"a{number}", 0.1), queue="a")
+            enqueue(other.command(f"b{number}", 0.1), queue="b")
         with a_service({"workers": 2}):
             wait_for_end()
+        assert len(notes.names()) == len(other.names()) == 5
         assert not notes.overlap()
         assert not other.overlap()
-        both = notes.lines() + other.lines()
-        assert any(
-            one["start"] < two["end"] and two["start"] < one["end"]
-            for one in both
-            for two in both
-            if one["name"][0] < two["name"][0]
-        )
 
     def test_a_host_s_own_tasks_go_on_beside_a_long_run(self, notes: Notes, tmp_path: Path) -> None:
         tasks = Notes(tmp_path / "tasks")
@@ -350,10 +355,10 @@ class TestClusters:
         with a_service():
             wait_until(notes.names, SECONDS, "the first run")
             async_task("tests.tasks.note", str(tasks.file), "task")
-            wait_until(tasks.names, SECONDS, "the host's task")
-            assert Execution.objects.waiting().exists()
+            [task] = wait_until(tasks.lines, SECONDS, "the host's task")
             queue.clear("default", by="ada")
             wait_for_end()
+        assert len([run for run in notes.lines() if run["start"] < task["start"]]) < 100
 
     @pytest.mark.parametrize("broker", ["orm", "redis"])
     def test_a_run_longer_than_timeout_and_retry_runs_once(self, notes: Notes, broker: str) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import servers
+from tests import addresses, servers
 from tests.service import CHECKOUT, Service
 
 DEPLOY = CHECKOUT / "deploy"
@@ -163,17 +163,20 @@ class TestWebSite:
         """Where a service says that it is ready."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
             told.bind(str(tmp_path / "notify"))
-            told.settimeout(60)
+            told.settimeout(120)
             yield told
 
+    @pytest.fixture
+    def port(self) -> Iterator[int]:
+        with addresses.kept_port() as port:
+            yield port
+
     def test_it_says_when_it_answers_and_ends_by_sigterm(
-        self, told: socket.socket, tmp_path: Path
+        self, told: socket.socket, port: int, tmp_path: Path
     ) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            address = f"127.0.0.1:{free.getsockname()[1]}"
         [command] = directives("jobqueue-web.service")["ExecStart"]
         assert "127.0.0.1:8000" in command
+        address = f"127.0.0.1:{port}"
         argv = as_installed_here(command).replace("127.0.0.1:8000", address).split()
         service = Service(tmp_path / "data", {"NOTIFY_SOCKET": told.getsockname()})
         service.manage("migrate", "--verbosity", "0", check=True)

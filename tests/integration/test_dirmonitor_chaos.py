@@ -14,7 +14,7 @@ import pytest
 from dirmonitor import ledger, scanning
 from dirmonitor.scanning import Target
 from tests.builders import a_monitor
-from tests.monitors import is_watched, running, start_over
+from tests.monitors import PATIENCE, is_watched, running, start_over
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sigio_ignored")]
@@ -104,4 +104,4 @@ def test_whatever_happens_to_a_tree(inbox: Path, away: Path, mode: str, _: int) 
             inbox.unlink(missing_ok=True)
             inbox.mkdir()
         (inbox / "last.a").write_text("x")
-        wait_until(all_is_known, 30, f"all of chaos {seed} to be known")
+        wait_until(all_is_known, PATIENCE, f"all of chaos {seed} to be known")

@@ -192,7 +192,7 @@ class Watched:
             hints.update(self.watcher.read())
             return hints >= set(expected)
 
-        wait_until(told, 10, str(expected))
+        wait_until(told, 90, str(expected))
 
     def of(self, name: str, event: Event) -> Hint:
         return Hint(1, os.fsencode(self.path / name), event)
@@ -230,7 +230,7 @@ class TestWatcher:
             seen.extend(watched.watcher.read())
             return watched.of("b", Event.CLOSED) in seen
 
-        wait_until(told, 10, "the next file")
+        wait_until(told, 90, "the next file")
         assert {hint.path for hint in seen} == {os.fsencode(watched.path / "b")}
 
     def test_it_tells_of_new_and_vanished_directories(

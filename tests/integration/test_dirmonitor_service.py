@@ -17,6 +17,7 @@ from dirmonitor.models import DirMonitor, HandedOver
 from dirmonitor.service import DirMonitorService
 from tests.builders import a_job, a_monitor
 from tests.monitors import (
+    PATIENCE,
     all_settled,
     has_triggered,
     is_watched,
@@ -35,13 +36,12 @@ def test_files_that_lay_there_are_one_request_that_names_them(inbox: Path, mode:
     for number in range(1000):
         (inbox / f"{number:04}").touch()
     with running():
-        has_triggered("0000")
+        wait_until(lambda: HandedOver.objects.count() == 1000, PATIENCE, "all of them")
     [request] = requests()
     assert (request.priority, request.queue, request.job) == (3, "files", monitor.job)
     assert request.requested_by == monitor.name
     assert request.details["count"] == 1000
     assert len(request.details["files"]) == 100
-    assert HandedOver.objects.count() == 1000
 
 
 def test_a_file_triggers_once_also_after_a_restart(inbox: Path, mode: str) -> None:
@@ -81,7 +81,7 @@ def test_a_row_that_makes_no_sense_disturbs_no_other(
             wrong.refresh_from_db()
             return wrong.status == "unreachable" and why in wrong.status_note
 
-        wait_until(is_said, 30, "the status to say so")
+        wait_until(is_said, PATIENCE, "the status to say so")
         wrong.path = str(inbox)
         wrong.save(update_fields=["path"])
         is_watched(wrong)
@@ -136,7 +136,7 @@ def test_a_directory_that_is_made_later_or_again(inbox: Path, mode: str) -> None
     with running():
         wait_until(
             lambda: DirMonitor.objects.filter(pk=monitor.pk, status="missing").exists(),
-            30,
+            PATIENCE,
             "it to be missed",
         )
         inbox.mkdir()
@@ -171,7 +171,7 @@ def test_another_settle_time_holds_for_files_that_settle_already(inbox: Path, mo
         return monitor.files_pending == 1
 
     with running():
-        wait_until(is_pending, 30, "it to settle")
+        wait_until(is_pending, PATIENCE, "it to settle")
         DirMonitor.objects.update(settle=0.2)
         has_triggered("a")
 
@@ -198,7 +198,7 @@ def test_a_job_that_accepts_nothing_keeps_its_files_pending(inbox: Path, mode: s
         return "disabled" in monitor.status_note and monitor.files_pending == 1
 
     with running():
-        wait_until(is_refused, 30, "the refusal to be shown")
+        wait_until(is_refused, PATIENCE, "the refusal to be shown")
         job.enabled = True
         job.save()
         has_triggered("a")
@@ -226,7 +226,7 @@ def test_a_refused_request_is_made_again_only_when_it_would_be_accepted(
     a_monitor(inbox, mode=mode, job=job)
     (inbox / "a").touch()
     with running():
-        wait_until(lambda: len(probes) >= 3, 60, "it to be asked for some times")
+        wait_until(lambda: len(probes) >= 3, PATIENCE, "it to be asked for some times")
         assert len(tries) == 1
         job.enabled = True
         job.save()
@@ -243,9 +243,9 @@ def test_a_refusal_is_forgotten_with_its_files(inbox: Path, mode: str) -> None:
         return monitor.status_note
 
     with running():
-        wait_until(lambda: "disabled" in note(), 30, "the refusal to be shown")
+        wait_until(lambda: "disabled" in note(), PATIENCE, "the refusal to be shown")
         (inbox / "a").unlink()
-        wait_until(lambda: "disabled" not in note(), 30, "the refusal to be forgotten")
+        wait_until(lambda: "disabled" not in note(), PATIENCE, "the refusal to be forgotten")
 
 
 def test_two_services_do_no_harm(inbox: Path, mode: str) -> None:
@@ -296,7 +296,7 @@ def test_what_is_gone_is_forgotten(inbox: Path, mode: str) -> None:
     with running():
         has_triggered("a")
         (inbox / "a").unlink()
-        wait_until(lambda: not HandedOver.objects.exists(), 30, "the ledger to forget it")
+        wait_until(lambda: not HandedOver.objects.exists(), PATIENCE, "the ledger to forget it")
 
 
 def test_a_share_that_hangs_holds_up_no_other_and_recovers(
@@ -321,7 +321,7 @@ def test_a_share_that_hangs_holds_up_no_other_and_recovers(
         with running():
             has_triggered("here")
             unreachable = DirMonitor.objects.filter(name="Share", status="unreachable")
-            wait_until(unreachable.exists, 30, "the share to be shown as unreachable")
+            wait_until(unreachable.exists, PATIENCE, "the share to be shown as unreachable")
             answers.set()
             has_triggered("there")
     finally:
@@ -344,7 +344,7 @@ def test_a_database_that_is_away_loses_nothing(
     a_monitor(inbox, mode=mode)
     (inbox / "a").touch()
     with running():
-        wait_until(refused.is_set, 30, "the first try")
+        wait_until(refused.is_set, PATIENCE, "the first try")
         assert triggered() == []
         is_away.clear()
         has_triggered("a")
@@ -371,17 +371,22 @@ def test_an_error_that_nobody_expected_is_shown_and_tried_again(
         return "RuntimeError: it can't be" in monitor.status_note
 
     with running():
-        wait_until(is_shown, 30, "the error to be shown")
+        wait_until(is_shown, PATIENCE, "the error to be shown")
         is_broken.clear()
         has_triggered("a")
 
 
 def test_a_file_that_is_gone_before_it_settled(inbox: Path, mode: str) -> None:
-    monitor = a_monitor(inbox, mode=mode, settle=1)
+    monitor = a_monitor(inbox, mode=mode, settle=3600)
+    pending = DirMonitor.objects.filter(files_pending=1)
     with running():
         is_watched(monitor)
         (inbox / "gone").touch()
+        wait_until(pending.exists, PATIENCE, "it to be seen")
         (inbox / "gone").unlink()
+        (inbox / "at once").touch()
+        (inbox / "at once").unlink()
+        DirMonitor.objects.update(settle=0.2)
         (inbox / "stays").touch()
         has_triggered("stays")
     assert triggered() == ["stays"]
@@ -412,7 +417,7 @@ def test_at_rest_only_a_sign_of_life_is_written(
                 is_watched(monitor)
             all_settled()
             written.clear()
-            wait_until(lambda: len(written) >= 5, 60, "signs of life")
+            wait_until(lambda: len(written) >= 5, PATIENCE, "signs of life")
             assert set(written) == {"dirmonitor_service"}
     finally:
         connection_created.disconnect(listen)

@@ -13,6 +13,7 @@ import pytest
 from dirmonitor.models import HandedOver
 from tests.builders import a_monitor
 from tests.monitors import (
+    PATIENCE,
     barrier,
     has_triggered,
     is_watched,
@@ -73,7 +74,7 @@ def test_a_new_version_triggers_again(
         has_triggered("a")
         start_over()
         change(inbox / "a")
-        wait_until(lambda: triggered().count("a") == 2, 30, "the second version")
+        wait_until(lambda: triggered().count("a") == 2, PATIENCE, "the second version")
 
 
 def _read(file: Path) -> None:
@@ -127,7 +128,9 @@ def test_times_that_were_set_are_no_version_after_a_restart_either(inbox: Path) 
         start_over()
         before = HandedOver.objects.get().signature
         os.utime(inbox / "a", (1, 1))
-        wait_until(lambda: HandedOver.objects.get().signature != before, 30, "the ledger to know")
+        wait_until(
+            lambda: HandedOver.objects.get().signature != before, PATIENCE, "the ledger to know"
+        )
     with running():
         barrier(inbox)
     assert triggered() == ["a", "barrier"]

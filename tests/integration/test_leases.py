@@ -68,9 +68,8 @@ class TestRenewal:
     def test_its_length_is_a_setting(self, settings: Settings) -> None:
         settings.JOBQUEUE = {**settings.JOBQUEUE, "LEASE": 6}
         renewed(OTHER)
-        before = time.clock_gettime(time.CLOCK_BOOTTIME)
         leases.renew()
-        assert told()[0] < before + 5
+        assert told()[0] < time.clock_gettime(time.CLOCK_BOOTTIME) + 5
 
     def test_launchers_that_cannot_be_told(
         self, settings: Settings, caplog: pytest.LogCaptureFixture
@@ -112,7 +111,7 @@ class TestForeground:
     def test_it_is_renewed_all_the_while(self) -> None:
         with leases.kept():
             seen = Lease.objects.get().renewed_at
-            wait_until(lambda: Lease.objects.get().renewed_at > seen, 30, "a renewal")
+            wait_until(lambda: Lease.objects.get().renewed_at > seen, 90, "a renewal")
 
 
 class TestWatch:

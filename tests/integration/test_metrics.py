@@ -393,7 +393,7 @@ class TestProcesses:
 
         def add() -> None:
             try:
-                start.wait(30)
+                start.wait(90)
                 tallies._store(("default", "", "succeeded", 100), tallies._Count(1, 0.5, NOW))
             except BaseException as failure:
                 failures.append(failure)
@@ -404,7 +404,7 @@ class TestProcesses:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(60)
+            thread.join(90)
         assert failures == []
         row = Tally.objects.get()
         assert (row.count, row.seconds) == (4, 2.0)
@@ -414,7 +414,7 @@ class TestProcesses:
             job = a_job(argv=["true"])
             done = [a_waiting(job, trigger=NOW + number * HOUR) for number in range(3)]
             wait_for_end(*done)
-            wait_until(lambda: Tally.objects.filter(count=3).exists(), 30, "the tally")
+            wait_until(lambda: Tally.objects.filter(count=3).exists(), 90, "the tally")
             assert value("job_seconds_since_success", job=job.name) is not None
             a_waiting(job)
             wait_for_end()

@@ -26,7 +26,7 @@ from tests.wakeups import woken
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
-PATIENCE = 30  # seconds that a slow machine is given
+PATIENCE = 90  # seconds that a slow machine is given
 ELSEWHERE = Owner("edi-2:boot.1", 4711, 99)
 
 

@@ -13,7 +13,7 @@ from jobqueue.models import Execution, Fire, Schedule
 from tests.builders import a_job
 from tests.cronoracle import Oracle
 
-pytestmark = [pytest.mark.django_db, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.django_db
 
 #: In this week Amsterdam goes an hour forward, Troll two, and Lord Howe half an hour back.
 ZONES = (

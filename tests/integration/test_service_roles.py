@@ -19,10 +19,11 @@ def test_which_process_is_which(tmp_path: Path) -> None:
         },
     )
     service.manage("migrate", check=True)
-    service.manage("job2queue", *command(tmp_path / "stamps", "job", 60), check=True)
+    service.manage("job2queue", *command(tmp_path / "stamps", "job", 600), check=True)
     with service:
         job = service.one(Role.JOB)
-        wait_until(lambda: len(service.pids(Role.LAUNCHER)) == 2, 30, "both launchers")
+        wait_until(lambda: len(service.pids(Role.LAUNCHER)) == 2, 180, "both launchers")
+        service.until_roles_are_known()
         sentinel, main = service.one(Role.SENTINEL), service.one(Role.MAIN)
         parents = {process.pid: process.parent for process in service.processes()}
         roles = service.roles()
@@ -34,6 +35,6 @@ def test_which_process_is_which(tmp_path: Path) -> None:
         assert core == [Role.MONITOR, Role.PUSHER, Role.WORKER, Role.WORKER]
 
         service.kill(main)
-        wait_until(lambda: not service.pids(Role.MAIN), 30, "main to be gone")
+        wait_until(lambda: not service.pids(Role.MAIN), 180, "main to be gone")
         assert Role.OTHER not in service.roles().values()
         service.kill()

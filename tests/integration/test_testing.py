@@ -158,5 +158,5 @@ class TestFireSchedules:
         assert assert_enqueued(job, source="schedule") == fire.execution
 
     def test_nothing_is_due(self) -> None:
-        a_schedule()
+        a_schedule(kind="once", once_at=FAR)
         assert fire_schedules(timezone.now()) == []

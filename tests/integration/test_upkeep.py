@@ -49,7 +49,7 @@ def at_once() -> upkeep.Upkeep:
 
 def end(one: upkeep.Upkeep) -> None:
     assert one._thread is not None
-    one._thread.join(timeout=30)
+    one._thread.join(timeout=90)
     assert not one._thread.is_alive()
 
 
@@ -194,6 +194,6 @@ def test_the_service_does_it_by_itself(data_dir: Path) -> None:
     Cluster.objects.all().delete()
     old, new = write_log(an_old()), write_log(an_ended())
     with a_service(jobqueue={"DATA_DIR": str(data_dir)}):
-        wait_until(lambda: not Execution.objects.filter(pk=old.pk).exists(), 60, "upkeep")
+        wait_until(lambda: not Execution.objects.filter(pk=old.pk).exists(), 180, "upkeep")
     assert not Path(old.log_path).exists()
     assert Path(new.log_path).exists()

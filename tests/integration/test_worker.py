@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -25,7 +26,8 @@ from tests.wakeups import woken
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-SECONDS = 60  # that a slow machine is given
+SECONDS = 180  # that a slow machine is given
+FORGIVEN = 5  # seconds after SIGTERM in which a run may still start
 
 
 def log_of_service() -> str:
@@ -54,13 +56,16 @@ class TestOrder:
         assert notes.names() == names
         assert not notes.overlap()
 
-    def test_the_first_one_that_comes_during_a_run_is_next(self, notes: Notes) -> None:
+    def test_the_first_one_that_comes_during_a_run_is_next(
+        self, notes: Notes, tmp_path: Path
+    ) -> None:
         with a_service():
-            first = enqueue(notes.command("first", 1.5)).execution
+            first = enqueue(notes.command("first", tmp_path / "gate")).execution
             wait_for_start(first)
             for number in range(3):
                 enqueue(notes.command(number), priority=2)
             enqueue(notes.command("urgent"), priority=1)
+            (tmp_path / "gate").touch()
             wait_for_end()
         assert notes.names() == ["first", "urgent", "0", "1", "2"]
 
@@ -145,11 +150,12 @@ class TestRun:
             wait_for_end(row)
             assert not children & {process.pid for process in service.processes()}
 
-    def test_deleted_while_it_runs(self, notes: Notes) -> None:
+    def test_deleted_while_it_runs(self, notes: Notes, tmp_path: Path) -> None:
         with a_service():
-            row = wait_for_start(enqueue(notes.command("deleted", 1.5)).execution)
+            row = wait_for_start(enqueue(notes.command("deleted", tmp_path / "gate")).execution)
             enqueue(notes.command("next"))
             Execution.objects.filter(pk=row.pk).delete()
+            (tmp_path / "gate").touch()
             wait_until(lambda: len(notes.names()) == 2, SECONDS, "both to run")
             wait_for_end()
         assert notes.names() == ["deleted", "next"]
@@ -230,12 +236,13 @@ class TestService:
                 wait_for_end(enqueue(notes.command(number)).execution)
         assert notes.names() == ["0", "1", "2", "3"]
 
-    def test_no_run_file_is_left(self) -> None:
+    def test_no_run_file_is_left(self, tmp_path: Path) -> None:
         enqueue(["true"])
-        with a_service():
-            wait_for_end()
-        runs = settings.JOBQUEUE["DATA_DIR"] / "runs"
-        assert list(runs.glob("*.run")) == []
+        with a_service(jobqueue={"DATA_DIR": str(tmp_path)}):  # no other test has left any there
+            [row] = wait_for_end()
+        assert row.state == State.SUCCEEDED
+        assert (tmp_path / "runs").is_dir()
+        assert list(tmp_path.glob("runs/*.run")) == []
 
     def test_an_environment_that_is_gone_when_it_starts(self) -> None:
         row = enqueue(["true"]).execution
@@ -277,10 +284,15 @@ class TestStop:
             assert stop_and_look(service) == 0
 
     @pytest.mark.database
-    def test_a_busy_one(self, notes: Notes) -> None:
+    def test_a_busy_one(self, notes: Notes, tmp_path: Path) -> None:
         with a_service() as service:
-            run = wait_for_start(enqueue(notes.command("running", 6)).execution)
+            run = wait_for_start(enqueue(notes.command("running", tmp_path / "gate")).execution)
             waiting = a_waiting(notes.command("waiting"))
+            os.kill(service.pid, signal.SIGTERM)
+            signalled = time.monotonic()
+            wait_until(lambda: "stopping" in service.last_output(), SECONDS, "it to obey")
+            wait_until(lambda: time.monotonic() > signalled + FORGIVEN, SECONDS, "time to pass")
+            (tmp_path / "gate").touch()
             assert stop_and_look(service) == 0
         run.refresh_from_db()
         assert (run.state, run.return_code) == (State.SUCCEEDED, 0)
@@ -300,7 +312,7 @@ class TestStop:
 
     def test_amid_many_short_ones(self, notes: Notes) -> None:
         for number in range(300):
-            enqueue(notes.command(number))
+            enqueue(notes.command(number, 0.1))  # so that most of them can't be over yet
         with a_service() as service:
             wait_until(lambda: len(notes.names()) > 5, SECONDS, "some to run")
             assert stop_and_look(service) == 0

@@ -28,8 +28,8 @@ def stamp(event, **more):
 file, label, seconds = sys.argv[1:4]
 code = int(sys.argv[4]) if len(sys.argv) > 4 else 0
 fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-stamp("start", parent=os.getppid())
 os.write(1, f"{label} starts\n".encode())
+stamp("start", parent=os.getppid())  # afterwards: who sees it may kill this process at once
 if "/" in seconds:
     while not os.path.exists(seconds):
         time.sleep(0.02)

@@ -39,7 +39,7 @@ def forwarder(echo: str) -> Iterator[Forwarder]:
 
 def connect(forwarder: Forwarder) -> socket.socket:
     url = urlsplit(forwarder.url)
-    return socket.create_connection((url.hostname, url.port), timeout=10)
+    return socket.create_connection((url.hostname, url.port), timeout=60)
 
 
 def test_its_url(forwarder: Forwarder, echo: str) -> None:
@@ -82,5 +82,5 @@ def test_silent_for_a_while(forwarder: Forwarder) -> None:
         with pytest.raises(TimeoutError):
             client.recv(100)
         forwarder.restore()
-        client.settimeout(10)
+        client.settimeout(60)
         assert client.recv(100) == b"hello"

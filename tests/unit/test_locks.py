@@ -10,7 +10,7 @@ from typing import Any
 
 from jobqueue.locks import KernelLock
 
-PATIENCE = 30  # seconds that a slow machine is given
+PATIENCE = 90  # seconds that a slow machine is given
 _FORK: Any = multiprocessing.get_context("fork")
 
 

@@ -18,7 +18,7 @@ from tests.cronoracle import Oracle
 AMSTERDAM = "Europe/Amsterdam"
 EXAMPLES = os.environ.get("JOBQUEUE_TEST_EXAMPLES", "")
 
-examples = settings(max_examples=int(EXAMPLES or 150), deadline=None, derandomize=not EXAMPLES)
+examples = settings(max_examples=int(EXAMPLES or 150), derandomize=not EXAMPLES)
 
 #: Changes of each kind: an hour, half an hour, two hours; at midnight; negative summer time; for
 #: Ramadan; across the date line; of three hours. Each is (zone, when clocks change).

@@ -191,7 +191,8 @@ document.addEventListener("DOMContentLoaded", () => {
             await goToEnd();
             say("skipped");
         } else append(part);
-        if (follows) toBottom();
+        // Only with news: who has just scrolled away would be taken back by an answer without any.
+        if (follows && (part.tail ?? part.lines).length) toBottom();
     }
 
     async function older() {
