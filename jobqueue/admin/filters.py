@@ -135,6 +135,28 @@ class MailFilter(admin.SimpleListFilter):
         return queryset.filter(chosen[1]) if chosen else queryset
 
 
+class AlarmFilter(admin.SimpleListFilter):
+    """Jobs by their alarms."""
+
+    title = _("alarm")
+    parameter_name = "alarm"
+    _BAD = Q(alarm__is_bad=True)
+    _FILTERS = {
+        "bad": (_("bad"), _BAD),
+        "open": (_("bad, and nobody is on it"), _BAD & Q(alarm__acknowledged_at=None)),
+        "well": (_("well"), Q(alarm__is_bad=False)),
+    }
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        """The names."""
+        return [(name, label) for name, (label, _condition) in self._FILTERS.items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:
+        """Those of which it is true."""
+        chosen = self._FILTERS.get(self.value() or "")
+        return queryset.filter(chosen[1]) if chosen else queryset
+
+
 class LastOutcomeFilter(admin.SimpleListFilter):
     """Schedules by what became of their last fire time, and those that can't fire."""
 
