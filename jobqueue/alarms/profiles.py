@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import smtplib
 import socket
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from ipaddress import ip_address
@@ -21,6 +22,7 @@ from django.conf import settings
 from django.core import mail
 from django.core.mail.backends import smtp
 from django.core.mail.backends.base import BaseEmailBackend
+from django.utils.functional import cached_property
 
 from .. import conf
 from ..recipients import problem_of_sender
@@ -93,16 +95,34 @@ class Backend(smtp.EmailBackend):
 
     #: The last one that was begun.
     session: smtplib.SMTP | None = None
+    #: What shakes hands for TLS, or has: the session knows it only afterwards.
+    tls: ssl.SSLSocket | None = None
     #: Whether it was ended by :meth:`cut`.
     is_cut = False
 
     def cut(self) -> None:
         """End what is going on, from another thread, even if there is no socket yet."""
         self.is_cut = True
-        raw = getattr(self.session, "sock", None)
-        if isinstance(raw, socket.socket):
-            with suppress(OSError):
-                raw.shutdown(socket.SHUT_RDWR)
+        for raw in (getattr(self.session, "sock", None), self.tls):
+            if isinstance(raw, socket.socket):
+                with suppress(OSError):
+                    socket.socket.shutdown(raw, socket.SHUT_RDWR)
+
+    @cached_property
+    def ssl_context(self) -> ssl.SSLContext:
+        """Django's, with sockets that can be cut while they shake hands."""
+        context: ssl.SSLContext = super().ssl_context
+        backend = self
+
+        class Socket(ssl.SSLSocket):
+            def do_handshake(self, block: bool = False) -> None:
+                backend.tls = self
+                if backend.is_cut:
+                    raise TimeoutError
+                super().do_handshake(block)
+
+        context.sslsocket_class = Socket
+        return context
 
     @classmethod
     def like(cls, other: smtp.EmailBackend) -> Backend:

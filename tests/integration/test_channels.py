@@ -23,7 +23,7 @@ from jobqueue.alarms.sending import Sending
 from jobqueue.models import Alarm, Execution, Job, Message, Notify, State
 from jobqueue.recipients import audiences, of_channel
 from tests.builders import a_job, a_recovery, a_run, an_end
-from tests.smtpd import a_certificate
+from tests.smtpd import a_certificate, a_dripping_handshake
 from tests.waiting import wait_until
 from tests.webd import Handler, WebServer
 
@@ -181,6 +181,17 @@ class TestWebhook:
         message = post()
         look()
         assert now(message).problem == "No answer within 0.5 s."
+
+    def test_one_that_never_comes_to_the_end_of_the_handshake(
+        self, ways: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """However long a socket may wait for something."""
+        monkeypatch.setattr(web, "DEADLINE", 1.0)
+        with a_dripping_handshake() as port:
+            ways["webhook:ops"]["url"] = f"https://127.0.0.1:{port}/hook"
+            message = post()
+            look()
+        assert now(message).problem == "No answer within 1 s."
 
     def test_one_that_takes_too_long_to_be_found_is_cut_off_then(
         self, server: WebServer, monkeypatch: pytest.MonkeyPatch
