@@ -26,6 +26,8 @@ from django.utils.functional import cached_property
 
 from .. import conf
 from ..recipients import problem_of_sender
+from ..refusals import Refusal
+from ..refusals import gettext_noop as _
 
 #: Seconds that a server may be silent.
 SILENCE = 15.0
@@ -33,10 +35,11 @@ SILENCE = 15.0
 LONGEST_ANSWER = 64 * 1024
 TLS = ("none", "starttls", "ssl")
 KEYS = {"host", "port", "tls", "user", "password", "sender"}
+_SETTING = "JOBQUEUE['MAIL_PROFILES']"
 _TLS_OF_PORT = {465: "ssl", 587: "starttls"}
 
 
-class UnusableProfile(Exception):
+class UnusableProfile(Refusal):
     """The settings have no profile of this name, or it is broken."""
 
 
@@ -226,10 +229,12 @@ def _of_django() -> BaseEmailBackend:
 def _of_profile(profile: str) -> BaseEmailBackend:
     profiles = conf.current().MAIL_PROFILES
     if profile not in profiles:
-        raise UnusableProfile(f"JOBQUEUE['MAIL_PROFILES'] has no {profile!r} any more.")
+        text = _("%(setting)s has no %(name)s any more.")
+        raise UnusableProfile(text, setting=_SETTING, name=repr(profile))
     # A password must not go out openly for a slip in the word that hides it.
     if wrong := next(problems(profiles[profile]), ""):
-        raise UnusableProfile(f"JOBQUEUE['MAIL_PROFILES'][{profile!r}] is broken: {wrong}.")
+        text = _("%(setting)s is broken: %(problem)s.")
+        raise UnusableProfile(text, setting=f"{_SETTING}[{profile!r}]", problem=wrong)
     given = _given(profile)
     tls = _tls(given)
     # From Django 6.1 on, a backend without a name reads the settings of before.
