@@ -35,7 +35,7 @@ imports: venv ## Who may import whom
 	$(PYTHON_) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
 
 checks: venv ## Django's system checks, and that no migration is missing
-	HTTPS=1 $(PYTHON_) -W error manage.py check --deploy --fail-level WARNING --settings botsproject.settings
+	HTTPS=1 MANAGERS=edi@example.com $(PYTHON_) -W error manage.py check --deploy --fail-level WARNING --settings botsproject.settings
 	$(PYTHON_) -W error manage.py makemigrations --check --dry-run --settings tests.settings
 
 pytest: venv ## The tests alone, on SQLite (ARGS="-k name")

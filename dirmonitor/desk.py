@@ -10,9 +10,8 @@ from django.utils.translation import ngettext
 
 from jobqueue.api import DeskLine
 
-from .models import DirMonitor, Service, Status
+from .models import GOOD, DirMonitor, Service
 
-_GOOD = (Status.WATCHING, Status.POLLING)
 #: Monitors that are read; more of them are not looked at.
 _MOST = 500
 
@@ -27,7 +26,7 @@ def lines(user: Any, **_kwargs: object) -> list[DeskLine]:
         what = _("Directory monitors")
         text = _("none runs: files wait until “manage.py dirmonitor” is started")
         return [DeskLine(False, what, text)]
-    wrong = [monitor for monitor in found if monitor.status not in _GOOD]
+    wrong = [monitor for monitor in found if monitor.status not in GOOD]
     told = [DeskLine(False, monitor.name, _in_words(monitor)) for monitor in wrong]
     if good := len(found) - len(wrong):
         text = ngettext("%d watches its directory", "%d watch their directories", good) % good

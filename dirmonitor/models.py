@@ -41,6 +41,10 @@ class Status(models.TextChoices):
     UNREACHABLE = "unreachable", _("unreachable")
 
 
+#: Those in which files are seen.
+GOOD = (Status.WATCHING, Status.POLLING)
+
+
 def validate_seconds(value: float) -> None:
     """Refuse what is no length of time up to a day."""
     if not (math.isfinite(value) and 0 <= value <= LONGEST):

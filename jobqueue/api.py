@@ -12,6 +12,7 @@ from .acknowledging import acknowledge, withdraw_acknowledgement
 from .alarms.channels import Channel, NotSent, Receipt
 from .commandline import printable
 from .findings import Finding, Level, add_check
+from .gauges import Gauge, add_gauges
 from .models import Cluster, Execution, Fire, Job, Message, Queue, Schedule, Source, State
 from .models.fields import validate_queue_name
 from .models.primary import PrimaryManager
@@ -52,6 +53,7 @@ __all__ = [
     "Execution",
     "Finding",
     "Fire",
+    "Gauge",
     "Job",
     "JobDisabled",
     "Level",
@@ -68,6 +70,7 @@ __all__ = [
     "State",
     "acknowledge",
     "add_check",
+    "add_gauges",
     "amend",
     "cancel",
     "clear",

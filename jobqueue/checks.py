@@ -220,6 +220,19 @@ def check_host(**_: Any) -> list[CheckMessage]:
     return found
 
 
+def check_told(**_: Any) -> list[CheckMessage]:
+    """Whether somebody hears of the service's own alarm (``check --deploy``)."""
+    if recipients.told("", ""):
+        return []
+    return [
+        Warning(
+            "Nobody is told when the service itself is in trouble: MANAGERS names nobody.",
+            hint="Set MANAGERS, Django's list of mail addresses.",
+            id="jobqueue.W019",
+        )
+    ]
+
+
 def check_cluster(**_: Any) -> list[CheckMessage]:
     """What is unwise in ``Q_CLUSTER``; it stays the host's to decide."""
     given = getattr(settings, "Q_CLUSTER", {})
@@ -369,5 +382,7 @@ def register_all() -> None:
     """Register the checks; called once, by the app."""
     register(check_settings)
     register(check_host)
+    # To develop, nobody needs to be told.
+    register(check_told, deploy=True)
     register(check_cluster)
     register(check_databases, Tags.database)

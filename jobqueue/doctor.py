@@ -66,7 +66,8 @@ def _ask(check: Check) -> Iterator[Finding]:
 
 def _settings() -> Iterator[Finding]:
     """What ``manage.py check`` says of them."""
-    messages = [*checks.check_settings(), *checks.check_host(), *checks.check_cluster()]
+    asked = (checks.check_settings, checks.check_host, checks.check_cluster, checks.check_told)
+    messages = [message for check in asked for message in check()]
     yield from _as_findings(messages)
 
 

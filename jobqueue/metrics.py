@@ -8,25 +8,30 @@ Jobs, not on the length of the record.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
+from django.db import Error
 from django.db.models import Min
 
-from . import queue, tallies
+from . import gauges, queue, tallies
+from .gauges import Read, Sample
 from .models import Alarm, Cluster, Execution, Job, Message, Queue, State, Tally
+
+log = logging.getLogger(__name__)
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 #: So many waiting ones of a queue are counted at most, and so many messages.
 MOST_WAITING = 10_000
 
-Sample = tuple[Mapping[str, str], float]
-
 
 def text(now: datetime) -> str:
     """All metrics at this moment."""
     lines = [*_of_clusters(), *_of_queues(now), *_of_runs(now), *_of_alarms()]
+    for id, read in gauges.of_apps():
+        lines += _of_app(id, read, now)
     return "\n".join(lines) + "\n"
 
 
@@ -123,6 +128,21 @@ def _of_alarms() -> Iterator[str]:
     ]
     about = f"Messages that aren't sent yet, or won't be; {MOST_WAITING} may be more."
     yield from _metric("unsent_messages", "gauge", about, unsent)
+
+
+def _of_app(id: str, read: Read, now: datetime) -> list[str]:
+    """What an app has added; all of it, or nothing if it fails."""
+    try:
+        return [
+            line
+            for gauge in read(now)
+            for line in _metric(gauge.name, "gauge", gauge.about, gauge.samples)
+        ]
+    except Error:
+        raise
+    except Exception:  # a host's mistake must not hide what the queue has to say
+        log.exception("metrics of %s", id, extra={"event": "metrics.failed", "of": id})
+        return []
 
 
 def _histogram(durations: Mapping[tuple[str, str], list[Tally]]) -> Iterator[str]:

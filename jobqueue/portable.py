@@ -6,12 +6,13 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime, timedelta
 from graphlib import TopologicalSorter
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured, ValidationError
 from django.db import models, router
 from django.utils import timezone
 
+from . import conf, recipients
 from .commandline import join
 from .documents import Entry
 from .models import Job, Schedule
@@ -33,6 +34,24 @@ _PASSWORD_IN_ADDRESS = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
 
 #: The row of a model that goes by a name; raises a ValueError if there is none.
 Find = Callable[[type[models.Model], str], models.Model]
+
+
+class Need(NamedTuple):
+    """What a row needs of the settings.
+
+    field    of the row
+    setting  a key of ``JOBQUEUE``
+    name     what must be under it
+    """
+
+    field: str
+    setting: str
+    name: str
+
+    @property
+    def is_met(self) -> bool:
+        """Whether it is there."""
+        return self.name in getattr(conf.current(), self.setting)
 
 
 class Portable:
@@ -182,6 +201,10 @@ class Portable:
         """What looks secret and is written all the same, in words."""
         return []
 
+    def needs(self, entry: Entry) -> Iterator[Need]:
+        """What the row of which a file says this needs of the settings."""
+        return iter(())
+
     def notes(self, row: models.Model, entry: Entry) -> Iterator[str]:
         """What else is to be known when a row became what a file says of it."""
         return iter(())
@@ -225,6 +248,14 @@ class _Jobs(Portable):
             if _has_secret(word, value)
         )
         return [f"word {number} of its command line" for number in found]
+
+    def needs(self, entry: Entry) -> Iterator[Need]:
+        environment, told = entry.get("environment"), entry.get("recipients")
+        if environment and isinstance(environment, str):
+            yield Need("environment", "ENVIRONMENTS", environment)
+        for word in recipients.names(told) if isinstance(told, str) else ():
+            setting = "CHANNELS" if recipients.is_channel(word) else "RECIPIENTS"
+            yield Need("recipients", setting, word)
 
     def notes(self, row: Any, entry: Entry) -> Iterator[str]:
         for key in entry.get("env", ()):

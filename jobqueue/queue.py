@@ -18,7 +18,7 @@ from typing import Any
 
 from django.db import IntegrityError, connections, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import F, Min
+from django.db.models import BigIntegerField, F, Min, Q
 from django.utils import timezone
 
 from . import broker, conf, owners, signals
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 #: What a run adds to the details that its request came with.
 DETAILS_OF_A_RUN = {
     *("adopted", "error", "leftovers", "log_cut", "not_queued_again", "note", "overdue"),
-    *("queued_again_as", "recovered_by", "retried", "retry_cancelled"),
+    *("queued_again_as", "recovered_by", "retried", "retry_cancelled", "also_repeats"),
 }
 
 
@@ -389,7 +389,22 @@ def _queue_again(execution: Execution, end: End) -> None:
     if end.retry is not None:
         again.retry, end.details["retried"] = asdict(end.retry), True
     again.details = {k: v for k, v in execution.details.items() if k not in DETAILS_OF_A_RUN}
-    _queue_because(execution, again, end, "queued_again_as")
+    serving = _queue_because(execution, again, end, "queued_again_as")
+    if serving.retry_of_id != execution.pk:
+        _note_repeated(serving, execution)
+
+
+def _note_repeated(serving: Execution, run: Execution) -> None:
+    """Have a request that waited already say that it repeats this run, too."""
+    details = {**serving.details, "also_repeats": [*_also_repeated(serving.details), run.pk]}
+    Execution.objects.filter(pk=serving.pk).update(details=details)
+
+
+def _also_repeated(details: dict[str, Any]) -> list[int]:
+    """Runs beside its ``retry_of`` that a request repeats; what a host put there is none."""
+    found = details.get("also_repeats")
+    ids = [pk for pk in found if isinstance(pk, int)] if isinstance(found, list) else []
+    return [pk for pk in ids if 0 < pk <= BigIntegerField.MAX_BIGINT]
 
 
 def _queue_recovery(execution: Execution, end: End) -> None:
@@ -404,19 +419,23 @@ def _queue_recovery(execution: Execution, end: End) -> None:
     recovery.digest = recovery.request_digest()
     serving = _queue_because(execution, recovery, end, "recovered_by")
     # Somebody may have asked for the same before, at another priority and with a limit.
-    asked = Execution.objects.filter(pk=serving or 0, state=State.WAITING)
+    asked = Execution.objects.filter(pk=serving.pk, state=State.WAITING)
     asked.update(priority=recovery.priority, source=recovery.source, kill_after=recovery.kill_after)
 
 
-def _queue_because(ended: Execution, request: Execution, end: End, relation: str) -> int | None:
-    """Queue what an end asks for, and note which Execution serves it: perhaps one that waits."""
-    connection = _connection()
-    pk = sql.statements(connection).insert(connection, sql.prepare_request(connection, request))
-    serving: int | None = pk or getattr(_same_waiting(request), "pk", None)
-    if serving is not None:
-        end.details[relation] = serving
-        details = {**ended.details, **end.details}
-        Execution.objects.filter(pk=ended.pk).update(details=details)
+def _queue_because(ended: Execution, request: Execution, end: End, relation: str) -> Execution:
+    """Queue what an end asks for, and note which Execution serves it: perhaps one that waits.
+
+    That one is locked: until the end is committed, nobody cancels it unnoticed.
+    """
+    connection, serving = _connection(), None
+    values = sql.prepare_request(connection, request)
+    while serving is None:
+        request.pk = sql.statements(connection).insert(connection, values)
+        serving = request if request.pk else _same_waiting(request, lock=True)
+    end.details[relation] = serving.pk
+    details = {**ended.details, **end.details}
+    Execution.objects.filter(pk=ended.pk).update(details=details)
     return serving
 
 
@@ -527,7 +546,8 @@ def clear(queue: str, by: str) -> int:
     end = _cancelled(f"cleared by {by}")
     waiting = Execution.objects.filter(queue=queue_name(queue)).waiting()
     with transaction.atomic(using=_alias()):
-        retries = list(waiting.filter(retry_of__isnull=False).values_list("pk", flat=True))
+        repeats = Q(retry_of__isnull=False) | Q(details__has_key="also_repeats")
+        retries = list(waiting.filter(repeats).values_list("pk", flat=True))
         if sql.statements(_connection()).moves_by_index:
             count = sum(_change(row, State.WAITING, **end) for row in waiting.only("pk"))
         else:
@@ -550,17 +570,18 @@ def _cancelled(reason: str) -> dict[str, Any]:
 
 def _not_queued_again(requests: Sequence[int]) -> None:
     """Have the runs that were to be repeated by these, now cancelled, say so and be judged."""
-    rows = Execution.objects.filter(pk__in=requests, state=State.CANCELLED, retry_of__isnull=False)
-    for pk, before, reason in rows.values_list("pk", "retry_of", "reason"):
-        row = Execution.objects.filter(pk=before or 0)
-        run = row.select_for_update().only("reason", "details").get()
-        why = f"execution {pk} was {reason}"
-        said = {k: v for k, v in run.details.items() if k != "queued_again_as"}
-        row.update(
-            reason=f"{run.reason.rstrip('.')}; not queued again: {why}",
-            details={**said, "not_queued_again": why, "retry_cancelled": pk},
-            unjudged=F("job"),
-        )
+    rows = Execution.objects.filter(pk__in=requests, state=State.CANCELLED)
+    for again in rows.only("retry_of", "details", "reason"):
+        runs = Execution.objects.filter(pk__in=[again.retry_of_id, *_also_repeated(again.details)])
+        repeated = runs.filter(details__queued_again_as=again.pk).select_for_update()
+        for run in repeated.only("reason", "details"):
+            why = f"execution {again.pk} was {again.reason}"
+            said = {k: v for k, v in run.details.items() if k != "queued_again_as"}
+            Execution.objects.filter(pk=run.pk).update(
+                reason=f"{run.reason.rstrip('.')}; not queued again: {why}",
+                details={**said, "not_queued_again": why, "retry_cancelled": again.pk},
+                unjudged=F("job"),
+            )
 
 
 def _announce_cancelled(**which: Any) -> None:

@@ -178,6 +178,11 @@ def of_channel(word: str) -> Audience:
     return Audience(name, (word,), kind)
 
 
+def names(text: str) -> list[str]:
+    """The words of a field that are no addresses: groups and channels, known or not."""
+    return [word for word in _words(text) if "@" not in word]
+
+
 def _words(text: str) -> list[str]:
     return list(dict.fromkeys(filter(None, map(str.strip, _SEPARATORS.split(text)))))
 

@@ -46,6 +46,11 @@ class Refusal(ValueError):
         return cls(phrase.text, **phrase.values)
 
 
+def told(error: ValueError) -> Phrase | str:
+    """What an error says, so that it can be translated if it is a refusal."""
+    return error.phrase if isinstance(error, Refusal) else str(error)
+
+
 def say(said: object, translate: Callable[[str], str] = str) -> str:
     """The words of a phrase or a refusal, by default in English; of anything else its text."""
     if isinstance(said, Refusal):

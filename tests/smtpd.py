@@ -54,6 +54,33 @@ def a_dripping_server() -> Iterator[int]:
             is_over.set()
 
 
+@contextmanager
+def a_dripping_handshake(*words: str) -> Iterator[int]:
+    """The port of one that begins to shake hands for TLS byte by byte, and never has.
+
+    Args:
+        words: what it answers before, each to one of the client's, the first unasked.
+    """
+    is_over = threading.Event()
+
+    def drip(connection: socket.socket) -> None:
+        for number, word in enumerate(words):
+            if number:
+                connection.recv(1000)
+            connection.sendall(f"{word}\r\n".encode())
+        connection.recv(1000)
+        # A record of TLS (RFC 8446, 5.1) of 16 KiB: nothing is known before its last byte.
+        connection.sendall(b"\x16\x03\x03\x40\x00")
+        while not is_over.wait(0.05):
+            connection.sendall(b"\x02")
+
+    with _a_server(drip) as port:
+        try:
+            yield port
+        finally:
+            is_over.set()
+
+
 class Flood:
     """A server whose answer to the first word has no end, but for what a test can bear."""
 

@@ -31,10 +31,15 @@ def state(alarm: Alarm) -> SafeString:
 def of_job(site: str, job: Job) -> str:
     """The state of a Job's alarm, with a link to its page."""
     alarm = Alarm.objects.filter(job=job.pk).first() if job.pk else None
+    more = since(alarm) if alarm and alarm.is_bad else ""
+    return display.two_lines(linked(site, alarm), more)
+
+
+def linked(site: str, alarm: Alarm | None) -> str:
+    """Bad or well, with a link to the page of the alarm."""
     if alarm is None:
         return display.EMPTY
-    link = links.linked(site, "jobqueue_alarm_change", alarm.pk, state(alarm))
-    return display.two_lines(link, since(alarm) if alarm.is_bad else "")
+    return links.linked(site, "jobqueue_alarm_change", alarm.pk, state(alarm))
 
 
 def since(alarm: Alarm) -> str:

@@ -16,6 +16,7 @@ from django.utils.translation import pgettext_lazy
 from ..bounded import newest_before
 from ..models import Execution, FireOutcome, Job, Message, Queue, Schedule, State
 from ..models.execution import BAD_ENDS, OPEN
+from ..models.message import DROPPED, SENT, UNSENT
 
 #: Executions that are looked through where no index leads to what is asked for.
 REACH = 5000
@@ -113,16 +114,25 @@ class ValuesFilter(admin.AllValuesFieldListFilter):
             yield {**choice, "display": choice["display"] or _("none")}
 
 
+class NewestValuesFilter(ValuesFilter):
+    """The values that the newest rows have, and the one that is chosen: to know all takes long."""
+
+    def __init__(self, field: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(field, *args, **kwargs)
+        newest = field.model._default_manager.order_by("-pk").values_list(field.name, flat=True)
+        self.lookup_choices: Any = sorted({*newest[:REACH], *(self.lookup_val or ())})
+
+
 class MailFilter(admin.SimpleListFilter):
     """Messages by what has become of them."""
 
     title = _("state")
     parameter_name = "state"
     _FILTERS = {
-        "unsent": (_("not sent yet"), Q(sent_at=None, dropped_by="")),
-        "given_up": (_("given up"), Q(sent_at=None, dropped_by="", due_at=None)),
-        "sent": (_("sent"), Q(sent_at__isnull=False)),
-        "dropped": (_("dropped"), ~Q(dropped_by="")),
+        "unsent": (_("not sent yet"), Q(standing=UNSENT)),
+        "given_up": (_("given up"), Q(standing=UNSENT, due_at=None)),
+        "sent": (_("sent"), Q(standing=SENT)),
+        "dropped": (_("dropped"), Q(standing=DROPPED)),
     }
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
@@ -130,6 +140,28 @@ class MailFilter(admin.SimpleListFilter):
         return [(name, label) for name, (label, _condition) in self._FILTERS.items()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Message]) -> QuerySet[Message]:
+        """Those of which it is true."""
+        chosen = self._FILTERS.get(self.value() or "")
+        return queryset.filter(chosen[1]) if chosen else queryset
+
+
+class AlarmFilter(admin.SimpleListFilter):
+    """Jobs by their alarms."""
+
+    title = _("alarm")
+    parameter_name = "alarm"
+    _BAD = Q(alarm__is_bad=True)
+    _FILTERS = {
+        "bad": (_("bad"), _BAD),
+        "open": (_("bad, and nobody is on it"), _BAD & Q(alarm__acknowledged_at=None)),
+        "well": (_("well"), Q(alarm__is_bad=False)),
+    }
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        """The names."""
+        return [(name, label) for name, (label, _condition) in self._FILTERS.items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:
         """Those of which it is true."""
         chosen = self._FILTERS.get(self.value() or "")
         return queryset.filter(chosen[1]) if chosen else queryset

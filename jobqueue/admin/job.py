@@ -33,7 +33,7 @@ from . import (
     retry_words,
 )
 from .deletion import NamesWhatGoes
-from .filters import ValuesFilter
+from .filters import AlarmFilter, ValuesFilter
 from .job_form import JobForm
 from .pages import ObjectPages, Question, is_confirmed
 from .search import CommandSearch
@@ -54,11 +54,13 @@ class JobAdmin(NamesWhatGoes, CommandSearch, ObjectPages[Job]):
         "shown_name",
         "command",
         "last_run",
+        "alarm_in_list",
         "queue",
         "enabled",
         "in_run_menu",
     )
-    list_filter = ("enabled", "in_run_menu", "queue", ("environment", ValuesFilter))
+    list_select_related = ("alarm",)
+    list_filter = (AlarmFilter, "enabled", "in_run_menu", "queue", ("environment", ValuesFilter))
     search_fields = ("name", "description")
     search_help_text = _("Name, description or command")
     list_per_page = 50
@@ -232,6 +234,10 @@ class JobAdmin(NamesWhatGoes, CommandSearch, ObjectPages[Job]):
     @admin.display(description=_("Alarm"))
     def alarm_state(self, job: Job) -> str:
         return alarm_record.of_job(self.admin_site.name, job)
+
+    @admin.display(description=_("alarm"), ordering="alarm__is_bad")
+    def alarm_in_list(self, job: Job) -> str:
+        return alarm_record.linked(self.admin_site.name, getattr(job, "alarm", None))
 
     @admin.display(description=_("Who is told"))
     def who_is_told(self, job: Job) -> str:

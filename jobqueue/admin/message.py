@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import F, QuerySet
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django.utils.html import format_html
@@ -21,7 +21,8 @@ from ..models import Message
 from ..output import readable
 from ..recipients import MAIL
 from . import actions, display, links
-from .filters import MailFilter, ValuesFilter
+from .filters import MailFilter, NewestValuesFilter
+from .history import NewestPaginator
 from .pages import NotEdited, Question, is_confirmed
 
 _DROP = Question(
@@ -41,10 +42,12 @@ class MessageAdmin(NotEdited[Message]):
     list_display = (
         "id", "shown_subject", "shown_recipients", "shown_state", "created", "attempts",
     )  # fmt: skip
-    list_filter = (MailFilter, ("channel", ValuesFilter), ("profile", ValuesFilter))
+    list_filter = (MailFilter, ("channel", NewestValuesFilter), ("profile", NewestValuesFilter))
     search_fields = ("subject", "recipients", "problem")
     #: What isn't sent yet, what was dropped, what was sent; each the newest first.
-    ordering = (F("sent_at").desc(nulls_first=True), "dropped_by", "-id")
+    ordering = ("-standing", "-id")
+    paginator = NewestPaginator
+    show_facets = admin.ShowFacets.NEVER  # they count all, once for each choice
     list_per_page = 50
     show_full_result_count = False
     actions = ("send_now", "drop")

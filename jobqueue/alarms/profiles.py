@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import smtplib
 import socket
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from ipaddress import ip_address
@@ -21,9 +22,12 @@ from django.conf import settings
 from django.core import mail
 from django.core.mail.backends import smtp
 from django.core.mail.backends.base import BaseEmailBackend
+from django.utils.functional import cached_property
 
 from .. import conf
 from ..recipients import problem_of_sender
+from ..refusals import Refusal
+from ..refusals import gettext_noop as _
 
 #: Seconds that a server may be silent.
 SILENCE = 15.0
@@ -31,10 +35,11 @@ SILENCE = 15.0
 LONGEST_ANSWER = 64 * 1024
 TLS = ("none", "starttls", "ssl")
 KEYS = {"host", "port", "tls", "user", "password", "sender"}
+_SETTING = "JOBQUEUE['MAIL_PROFILES']"
 _TLS_OF_PORT = {465: "ssl", 587: "starttls"}
 
 
-class UnusableProfile(Exception):
+class UnusableProfile(Refusal):
     """The settings have no profile of this name, or it is broken."""
 
 
@@ -93,16 +98,34 @@ class Backend(smtp.EmailBackend):
 
     #: The last one that was begun.
     session: smtplib.SMTP | None = None
+    #: What shakes hands for TLS, or has: the session knows it only afterwards.
+    tls: ssl.SSLSocket | None = None
     #: Whether it was ended by :meth:`cut`.
     is_cut = False
 
     def cut(self) -> None:
         """End what is going on, from another thread, even if there is no socket yet."""
         self.is_cut = True
-        raw = getattr(self.session, "sock", None)
-        if isinstance(raw, socket.socket):
-            with suppress(OSError):
-                raw.shutdown(socket.SHUT_RDWR)
+        for raw in (getattr(self.session, "sock", None), self.tls):
+            if isinstance(raw, socket.socket):
+                with suppress(OSError):
+                    socket.socket.shutdown(raw, socket.SHUT_RDWR)
+
+    @cached_property
+    def ssl_context(self) -> ssl.SSLContext:
+        """Django's, with sockets that can be cut while they shake hands."""
+        context: ssl.SSLContext = super().ssl_context
+        backend = self
+
+        class Socket(ssl.SSLSocket):
+            def do_handshake(self, block: bool = False) -> None:
+                backend.tls = self
+                if backend.is_cut:
+                    raise TimeoutError
+                super().do_handshake(block)
+
+        context.sslsocket_class = Socket
+        return context
 
     @classmethod
     def like(cls, other: smtp.EmailBackend) -> Backend:
@@ -206,10 +229,12 @@ def _of_django() -> BaseEmailBackend:
 def _of_profile(profile: str) -> BaseEmailBackend:
     profiles = conf.current().MAIL_PROFILES
     if profile not in profiles:
-        raise UnusableProfile(f"JOBQUEUE['MAIL_PROFILES'] has no {profile!r} any more.")
+        text = _("%(setting)s has no %(name)s any more.")
+        raise UnusableProfile(text, setting=_SETTING, name=repr(profile))
     # A password must not go out openly for a slip in the word that hides it.
     if wrong := next(problems(profiles[profile]), ""):
-        raise UnusableProfile(f"JOBQUEUE['MAIL_PROFILES'][{profile!r}] is broken: {wrong}.")
+        text = _("%(setting)s is broken: %(problem)s.")
+        raise UnusableProfile(text, setting=f"{_SETTING}[{profile!r}]", problem=wrong)
     given = _given(profile)
     tls = _tls(given)
     # From Django 6.1 on, a backend without a name reads the settings of before.

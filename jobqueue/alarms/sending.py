@@ -17,6 +17,8 @@ from django.utils import timezone
 
 from ..models import Job, Message
 from ..recipients import MAIL, Audience
+from ..refusals import Phrase
+from ..refusals import gettext_noop as _
 from . import channels, mails, outbox, pings
 from .channels import Channel, NotSent
 from .outbox import Way
@@ -159,4 +161,5 @@ def _delivered(channel: Channel, message: Message) -> channels.Receipt:
     except NotSent:
         raise
     except Exception as error:  # a class of the host's may raise anything, with a secret in it
-        raise NotSent(f"The channel failed: {type(error).__name__}.") from error
+        text = _("The channel failed: %(why)s.")
+        raise NotSent(Phrase(text, {"why": type(error).__name__})) from error

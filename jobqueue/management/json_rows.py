@@ -18,6 +18,10 @@ _JOB = (
     *("max_retries", "retry_on", "retry_delay", "retry_backoff", "retry_max_delay"),
     *("notify", "alarm_after", "alarm_at_first_failure", "recipients", "ping_url"),
 )
+_ALARM = (
+    *("is_bad", "since", "failures", "reason"),
+    *("acknowledged_by", "acknowledged_at", "note"),
+)
 _SCHEDULE = (
     *("id", "name", "kind", "expression", "interval", "anchor_at", "once_at", "timezone"),
     *("both_days", "first_at", "last_at", "priority", "queue", "enabled", "catch_up"),
@@ -59,8 +63,13 @@ def executions(rows: QuerySet[Execution]) -> list[Row]:
 
 
 def jobs(rows: Iterable[Job]) -> list[Row]:
-    """An object for each."""
-    return [{name: getattr(job, name) for name in _JOB} for job in rows]
+    """An object for each, with its ``alarm``: null until a run of it was judged."""
+    return [{**{name: getattr(job, name) for name in _JOB}, "alarm": _alarm(job)} for job in rows]
+
+
+def _alarm(job: Job) -> Row | None:
+    alarm = getattr(job, "alarm", None)
+    return alarm and {name: getattr(alarm, name) for name in _ALARM}
 
 
 def schedules(rows: Iterable[Schedule]) -> list[Row]:

@@ -220,16 +220,19 @@ def _near(word: str, words: list[str]) -> str:
 def _clean(step: Step, entry: Entry) -> list[str]:
     """What the model has against the row; what it only wants to have said becomes a note.
 
+    What it needs of the settings, and these lack, is told of all rows at once.
+
     Constraints are left to the database: to ask it about each row takes longer than all the rest.
     """
     portable, problems = step.portable, list[str]()
+    lacks = {need.field for need in portable.needs(entry) if not need.is_met}
     try:
         step.row.full_clean(
             exclude=portable.references, validate_unique=False, validate_constraints=False
         )
     except ValidationError as error:
         for name, errors in error.error_dict.items():
-            for one in errors:
+            for one in errors if name not in lacks else ():
                 target = step.notes if one.code in portable.tolerated else problems
                 target.append(f"{name}: {' '.join(one.messages)}")
     step.notes += portable.notes(step.row, entry)

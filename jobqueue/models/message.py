@@ -18,6 +18,10 @@ from .primary import PrimaryManager
 PING = "ping"
 
 
+#: What has become of a message, in the order of a list that begins at its end.
+SENT, DROPPED, UNSENT = range(3)
+
+
 class MessageQuerySet(models.QuerySet["Message"]):
     """Sets of messages; what changes one is in :mod:`jobqueue.alarms.outbox`."""
 
@@ -68,6 +72,18 @@ class Message(models.Model):
     dropped_by = models.CharField(_("dropped by"), max_length=254, blank=True)
     problem = models.TextField(_("problem"), blank=True)
 
+    #: One of the above, so that an index has what isn't sent first in a list.
+    standing = models.GeneratedField(
+        expression=models.Case(
+            models.When(sent_at__isnull=False, then=SENT),
+            models.When(dropped_by="", then=UNSENT),
+            default=DROPPED,
+            output_field=models.PositiveSmallIntegerField(),
+        ),
+        output_field=models.PositiveSmallIntegerField(),
+        db_persist=True,
+    )
+
     objects = PrimaryManager.from_queryset(MessageQuerySet)()
 
     class Meta:
@@ -75,7 +91,10 @@ class Message(models.Model):
         verbose_name = _("message")
         verbose_name_plural = _("messages")
         ordering = ("-id",)
-        indexes = (GivenIndex(fields=("due_at",), name="jobqueue_message_due"),)
+        indexes = (
+            GivenIndex(fields=("due_at",), name="jobqueue_message_due"),
+            models.Index(fields=("standing", "id"), name="jobqueue_message_list"),
+        )
 
     def __str__(self) -> str:
         return f"{self.pk}: {commandline.printable(self.subject)}"

@@ -38,8 +38,6 @@ from tests.waiting import wait_until
 
 #: Seconds.
 LEASE = 6
-#: Seconds between two renewals.
-RENEWAL = LEASE / 6
 #: Seconds until a lease that has run out is noticed and the run is started: they belong to no host.
 NOTICED = 5
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from jobqueue.api import pause
-from jobqueue.models import Execution, Job, Queue, State
+from jobqueue.models import Alarm, Execution, Job, Queue, State
 from tests.builders import a_cluster, a_job, a_run, a_waiting, an_ended
 from tests.users import a_client, noted, told
 
@@ -82,9 +82,38 @@ class TestList:
         self, admin_client: Client, django_assert_max_num_queries: DjangoAssertNumQueries
     ) -> None:
         for _ in range(20):
-            an_ended(job=a_job())
+            an_ended(job=(job := a_job()))
+            Alarm.objects.create(job=job, is_bad=True)
         with django_assert_max_num_queries(15):
             admin_client.get(LIST)
+
+    def test_shows_each_alarm(self, admin_client: Client) -> None:
+        bad = Alarm.objects.create(job=a_job(name="bad one"), is_bad=True, reason="return code 1")
+        Alarm.objects.create(job=a_job(name="well one"))
+        a_job(name="new one")
+        columns = [
+            re.sub("<[^>]+>", "", column).strip()
+            for column in re.findall(
+                r'field-alarm_in_list">(.*?)</td>', admin_client.get(LIST).text, re.DOTALL
+            )
+        ]
+        assert columns == ["✗ bad", "-", "✓ well"]
+        assert f"/admin/jobqueue/alarm/{bad.pk}/change/" in admin_client.get(LIST).text
+
+    @pytest.mark.parametrize(
+        ("choice", "names"),
+        [("bad", ["bad", "seen"]), ("open", ["bad"]), ("well", ["well"]), ("what", None)],
+    )
+    def test_filter_by_alarm(
+        self, admin_client: Client, choice: str, names: list[str] | None
+    ) -> None:
+        Alarm.objects.create(job=a_job(name="bad"), is_bad=True)
+        seen = {"acknowledged_at": timezone.now(), "acknowledged_by": "ada"}
+        Alarm.objects.create(job=a_job(name="seen"), is_bad=True, **seen)
+        Alarm.objects.create(job=a_job(name="well"))
+        a_job(name="new")
+        found = admin_client.get(LIST, {"alarm": choice}).context["cl"].result_list
+        assert [job.name for job in found] == (names or ["bad", "new", "seen", "well"])
 
     @pytest.mark.parametrize("words", ["monthly", "Kröger", "'the 2nd'", "-m REPORT"])
     def test_search(self, admin_client: Client, words: str) -> None:

@@ -28,7 +28,7 @@ from jobqueue.models import (
     Schedule,
     State,
 )
-from tests.builders import a_cluster, a_job, a_run, a_schedule, a_waiting, an_end
+from tests.builders import a_cluster, a_job, a_request, a_run, a_schedule, a_waiting, an_end
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db]
 NOW = timezone.now()
@@ -167,6 +167,42 @@ class TestEnds:
         run = Execution.objects.get(retries=retry)
         assert Alarm.objects.get(job=job).execution_id == run.pk
         assert "queued_again_as" not in run.details
+
+    @pytest.mark.parametrize("how", ["cancelled", "cleared"])
+    def test_so_does_the_same_request_that_waited_already(self, how: str) -> None:
+        job = retried_job()
+        run, waiting = a_run(job), a_waiting(job)
+        assert queue.finish(run, end_of(run, Outcome(return_code=1)))
+        assert not judged()
+        if how == "cancelled":
+            assert queue.cancel(waiting, "anna")
+        else:
+            assert queue.clear("default", "anna") == 1
+        [mail] = judged()
+        why = f"not queued again: execution {waiting.pk} was {how} by anna"
+        assert mail.subject == f"[edi-1 default] Engine failed: return code 1; {why}"
+        assert Alarm.objects.get(job=job).execution_id == run.pk
+
+    def test_a_retry_that_serves_one_more_run_leaves_both_to_be_judged(self) -> None:
+        job = retried_job()
+        tried_again(job)
+        retry = Execution.objects.waiting().get()
+        direct = queue.claim_this(a_request(job))
+        assert direct is not None
+        assert queue.finish(direct, end_of(direct, Outcome(return_code=1)))
+        assert Execution.objects.waiting().get() == retry
+        assert queue.cancel(retry, "anna")
+        judged()
+        assert Alarm.objects.get(job=job).failures == 2
+
+    def test_what_repeats_a_run_that_was_judged_is_cancelled_without_a_word(self) -> None:
+        """Its details are anybody's to write."""
+        job = a_job()
+        run = ends(job)
+        assert len(judged()) == 1
+        for told in ([run.pk, "x", 2**70], "lunch"):
+            assert queue.cancel(a_waiting(job, details={"also_repeats": told}), "anna")
+        assert not courier.to_do(NOW).ended
 
     def test_the_page_says_that_its_retry_was_cancelled(self, admin_client: Client) -> None:
         tried_again(retried_job())

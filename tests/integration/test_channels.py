@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import pytest
 from django.utils import timezone
+from django.utils.translation import override
 from pytest_django import Settings
 
 from jobqueue import queue
@@ -20,10 +21,11 @@ from jobqueue.alarms import courier, judging, outbox, pings, sending, telling
 from jobqueue.alarms.channels import Channel, NotSent, Receipt, ping, web
 from jobqueue.alarms.mails import Mail
 from jobqueue.alarms.sending import Sending
+from jobqueue.languages import translated
 from jobqueue.models import Alarm, Execution, Job, Message, Notify, State
 from jobqueue.recipients import audiences, of_channel
 from tests.builders import a_job, a_recovery, a_run, an_end
-from tests.smtpd import a_certificate
+from tests.smtpd import a_certificate, a_dripping_handshake
 from tests.waiting import wait_until
 from tests.webd import Handler, WebServer
 
@@ -181,6 +183,35 @@ class TestWebhook:
         message = post()
         look()
         assert now(message).problem == "No answer within 0.5 s."
+
+    @pytest.mark.parametrize(
+        ("language", "words"),
+        [
+            ("en", "The server answered: 404 Not Found no such hook"),
+            ("de", "Der Server antwortete: 404 Not Found no such hook"),
+            ("nl", "De server antwoordde: 404 Not Found no such hook"),
+        ],
+    )
+    def test_our_words_are_those_of_the_reader_and_the_answer_stays(
+        self, server: WebServer, language: str, words: str
+    ) -> None:
+        server.answer = lambda handler: handler.says(404, b"no such hook")
+        with pytest.raises(NotSent) as failed, override(language):
+            sending.test(of_channel("webhook:ops"))
+        with override(language):
+            assert translated(failed.value.problem) == words
+            assert str(failed.value) == "The server answered: 404 Not Found no such hook"
+
+    def test_one_that_never_comes_to_the_end_of_the_handshake(
+        self, ways: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """However long a socket may wait for something."""
+        monkeypatch.setattr(web, "DEADLINE", 1.0)
+        with a_dripping_handshake() as port:
+            ways["webhook:ops"]["url"] = f"https://127.0.0.1:{port}/hook"
+            message = post()
+            look()
+        assert now(message).problem == "No answer within 1 s."
 
     def test_one_that_takes_too_long_to_be_found_is_cut_off_then(
         self, server: WebServer, monkeypatch: pytest.MonkeyPatch

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.utils import timezone
-from pytest_django import Settings
+from pytest_django import DjangoAssertNumQueries, Settings
 
 from jobqueue import queue
-from jobqueue.models import Execution, Job, Queue, State
+from jobqueue.alarms import judging
+from jobqueue.models import Alarm, Execution, Job, Queue, State
 from tests.builders import a_job, a_run, a_waiting, an_ended
 from tests.commands import program
 from tests.site import a_service, wait_for_start
@@ -25,6 +28,7 @@ FIELDS = [
     *("keep_runs", "keep_days", "keep_failed_days", "keep_output_days"),
     *("max_retries", "retry_on", "retry_delay", "retry_backoff", "retry_max_delay"),
     *("notify", "alarm_after", "alarm_at_first_failure", "recipients", "ping_url"),
+    "alarm",
 ]
 
 
@@ -229,6 +233,37 @@ class TestLooking:
         row = json.loads(call("jobs", "show", "Report", "--json").out)
         assert (list(row), row["kill_after"]) == (FIELDS, 7200)
         assert_refused(call("jobs", "show", "report 2"), "There is no Job 'report 2'")
+
+    def test_show_says_how_its_alarm_stands(self) -> None:
+        job = a_job(name="Report")
+
+        def shown() -> tuple[str, Any]:
+            [line] = re.findall("^alarm: +(.*)$", call("jobs", "show", "Report").out, re.MULTILINE)
+            return line, json.loads(call("jobs", "show", "Report", "--json").out)["alarm"]
+
+        assert shown() == ("none of its runs was judged yet", None)
+        alarm = Alarm.objects.create(job=job)
+        assert shown()[0] == "well"
+        Alarm.objects.update(in_a_row=1)
+        assert shown()[0] == "well, but the last run went wrong"
+        began = timezone.now() - timedelta(hours=3)
+        Alarm.objects.update(is_bad=True, since=began, failures=2, reason="\x1b[2Jcode 1")
+        words, row = shown()
+        assert words == r"bad, began 3 h ago, 2 failed runs: \x1b[2Jcode 1"
+        assert (row["is_bad"], row["failures"], row["acknowledged_by"]) == (True, 2, "")
+        judging.acknowledge(alarm, "ada", "ticket 4711", timezone.now())
+        words, row = shown()
+        assert words.endswith("code 1; ada is on it: ticket 4711")
+        assert (row["acknowledged_by"], row["note"]) == ("ada", "ticket 4711")
+
+    def test_list_takes_one_query_for_all_alarms(
+        self, django_assert_num_queries: DjangoAssertNumQueries
+    ) -> None:
+        for _ in range(5):
+            Alarm.objects.create(job=a_job())
+        with django_assert_num_queries(1):
+            rows = json.loads(call("jobs", "list", "--json").out)
+        assert [row["alarm"]["is_bad"] for row in rows] == [False] * 5
 
 
 @pytest.mark.django_db

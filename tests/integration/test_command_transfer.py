@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from datetime import UTC, datetime, timedelta
 from io import BytesIO, TextIOWrapper
@@ -19,6 +20,7 @@ from pytest_django import Settings
 
 from dirmonitor.models import DirMonitor, Mode, normal_path
 from jobqueue import portable
+from jobqueue.alarms import channels, profiles
 from jobqueue.api import Portable, register_portable
 from jobqueue.management import transfer
 from jobqueue.models import Backoff, CatchUp, Codes, Execution, Job, Kind, Queue, Schedule
@@ -578,6 +580,130 @@ class TestSecrets:
         assert Job.objects.get().ping_url == here
 
 
+class TestNeededSettings:
+    """Groups, channels, profiles and environments are settings: a file has their names only."""
+
+    THERE = {
+        "ENVIRONMENTS": {"etl": {"env": {"API_TOKEN": "hidden"}}, "unused": {}},
+        "RECIPIENTS": {
+            "team": {"to": ["anna@example.com", "webhook:ops"], "profile": "partners"},
+            "unused": {"to": ["x@example.com"]},
+        },
+        "CHANNELS": {
+            "webhook:ops": {"url": "https://ops.example.com/hidden", "key": "hidden" * 3},
+            "apprise:chat": {"url": "slack://hidden"},
+        },
+        "MAIL_PROFILES": {"partners": {"host": "smtp.example.com", "password": "hidden"}},
+    }
+    NAMES = """jobqueue_export: 1
+settings:
+- name: ENVIRONMENTS
+  has: [etl]
+- name: RECIPIENTS
+  has: [team]
+- name: CHANNELS
+  has: ['apprise:chat', 'webhook:ops']
+- name: MAIL_PROFILES
+  has: [partners]
+jobs:
+"""
+
+    @pytest.fixture
+    def text(self, settings: Settings) -> str:
+        """What a system with these settings has written."""
+        here = settings.JOBQUEUE
+        settings.JOBQUEUE = {**here, **self.THERE}
+        told = "team, apprise:chat, anna@example.com"
+        a_job(name="A", argv=["x"], environment="etl", recipients=told)
+        a_job(name="B", argv=["y"], recipients="team")
+        text = exported()
+        settings.JOBQUEUE = here
+        Job.objects.all().delete()
+        return text
+
+    def test_names_are_in_the_file_and_nothing_more(self, text: str) -> None:
+        assert text.startswith(self.NAMES)
+        assert "hidden" not in text
+
+    def test_none_are_there_if_no_job_needs_any(self) -> None:
+        a_job(name="A", argv=["x"], recipients="anna@example.com")
+        assert "settings" not in exported()
+
+    def test_what_is_lacking_here_comes_first_and_once(self, text: str, tmp_path: Path) -> None:
+        done = take(tmp_path, text)
+        first, *more = lines(done.out)
+        lacks = (
+            "ENVIRONMENTS 'etl'; RECIPIENTS 'team'; CHANNELS 'apprise:chat', 'webhook:ops'; "
+            "MAIL_PROFILES 'partners'"
+        )
+        assert first == f"The settings here lack {lacks}. Add to them, or change:"
+        assert done.code == 0
+        assert (
+            more[-1] == "To do: 2 new, 0 changed, 0 only here, 0 unchanged. Nothing was done yet."
+        )
+        assert done.out.count("'team'") == 2  # in the first line and in the stub
+
+    def test_the_stub_is_python_with_placeholders(
+        self, text: str, tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        out = take(tmp_path, text).out
+        stub = out[out.index("JOBQUEUE = {") : out.index("\n}\n") + 3]
+        for name in ("PARTNERS_PASSWORD", "APPRISE_CHAT_URL", "WEBHOOK_OPS_KEY"):
+            monkeypatch.setenv(name, "a secret of some length")
+        monkeypatch.setenv("WEBHOOK_OPS_URL", "https://ops.example.com/")
+        pasted: dict[str, Any] = {"os": os}
+        exec(stub, pasted)
+        assert {key: list(names) for key, names in pasted["JOBQUEUE"].items()} == {
+            "ENVIRONMENTS": ["etl"],
+            "RECIPIENTS": ["team"],
+            "CHANNELS": ["apprise:chat", "webhook:ops"],
+            "MAIL_PROFILES": ["partners"],
+        }
+        pasted["JOBQUEUE"]["ENVIRONMENTS"]["etl"] = {}
+        settings.JOBQUEUE = {**settings.JOBQUEUE, **pasted["JOBQUEUE"]}
+        assert "lack" not in take(tmp_path, text, "--apply").out
+        assert Job.objects.count() == 2
+        here = pasted["JOBQUEUE"]
+        assert not list(profiles.problems(here["MAIL_PROFILES"]["partners"]))
+        assert not list(channels.problems("webhook:ops", here["CHANNELS"]["webhook:ops"]))
+
+    def test_nothing_is_applied_then(self, text: str, tmp_path: Path) -> None:
+        done = take(tmp_path, text, "--apply")
+        assert done.code == 1
+        [line] = lines(done.err)
+        assert "Nothing was done: the settings here lack ENVIRONMENTS 'etl'; RECIPIENTS" in line
+        assert not Job.objects.exists()
+
+    def test_as_json(self, text: str, tmp_path: Path) -> None:
+        found = json.loads(take(tmp_path, text, "--json").out)
+        assert found["lacking"]["RECIPIENTS"] == ["team"]
+        assert [row["action"] for row in found["objects"]] == ["new", "new"]
+
+    def test_a_group_that_is_here_may_have_another_profile(
+        self, text: str, tmp_path: Path, settings: Settings
+    ) -> None:
+        here = {**self.THERE, "MAIL_PROFILES": {}}
+        here["RECIPIENTS"] = {"team": {"to": ["here@example.com"]}}
+        settings.JOBQUEUE = {**settings.JOBQUEUE, **here}
+        assert json.loads(take(tmp_path, text, "--apply", "--json").out)["lacking"] == {}
+        assert Job.objects.count() == 2
+
+    def test_a_file_by_hand_needs_no_list(self, tmp_path: Path) -> None:
+        text = YAML.replace("queue: reports", r'recipients: "night, \x1b[2J"')
+        done = take(tmp_path, text)
+        assert r"lack RECIPIENTS '\x1b[2J', 'night'." in lines(done.out)[0]
+        assert "\x1b" not in done.out
+
+    def test_other_mistakes_are_told_all_the_same(self, tmp_path: Path) -> None:
+        text = YAML.replace("queue: reports", "environment: x").replace(
+            "priority: 3", "priority: 0"
+        )
+        done = take(tmp_path, text)
+        assert lines(done.out)[0].startswith("The settings here lack ENVIRONMENTS 'x'.")
+        [line] = lines(done.err)
+        assert "schedules, Orders: priority" in line
+
+
 class TestRefused:
     @pytest.mark.parametrize(
         ("old", "new", "reason"),
@@ -595,7 +721,12 @@ class TestRefused:
             ("queue: reports", "env: []", "env: it takes names with values, not []."),
             ("queue: reports", "env: {A: 1}", "env: The value of the variable 'A' isn't a string"),
             ("queue: reports", "codes: x", "codes: Value 'x' is not a valid choice."),
-            ("queue: reports", "environment: x", "jobs, Report: environment: "),
+            ("jobs:", "settings: {}\njobs:", "settings: a list is needed"),
+            (
+                "jobs:",
+                "settings:\n- name: X\n  has: []\njobs:",
+                "settings, number 1: name is one of",
+            ),
             ("queue: reports", "id: 5", "there is no 'id'; "),
             ("[report.py]", "report.py", "argv: A command is a list of strings"),
             ("[report.py]", "[report.py, 5]", "argv: Argument 1 isn't a string: 5."),

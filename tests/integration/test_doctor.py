@@ -238,6 +238,7 @@ class TestHearing:
     def test_nobody_is_told(self, served: Cluster, settings: Settings) -> None:
         settings.MANAGERS = []
         assert "told" not in found()
+        assert found()["jobqueue.W019"].level is Level.WARNING
         for number in range(7):
             a_job(name=f"Job {number}")
         a_job(name="Own", recipients="a@example.com")

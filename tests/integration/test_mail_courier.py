@@ -22,7 +22,7 @@ from jobqueue.alarms.outbox import Way
 from jobqueue.alarms.sending import Sending
 from jobqueue.models import Message
 from jobqueue.recipients import Audience
-from tests.smtpd import Flood, Server, a_certificate, a_dripping_server
+from tests.smtpd import Flood, Server, a_certificate, a_dripping_handshake, a_dripping_server
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db]
@@ -207,6 +207,38 @@ def test_it_never_comes_to_the_point(
         cut_off = "The server was cut off: it didn't come to an end within 0.5 s."
         assert now(message).problem == cut_off
         assert now(other).sent_at is not None
+
+
+@pytest.mark.parametrize(
+    ("tls", "words"),
+    [("ssl", []), ("starttls", ["220 welcome", "250-here\r\n250 STARTTLS", "220 go on"])],
+)
+def test_it_never_comes_to_the_end_of_the_handshake(
+    profiles: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tls: str, words: list[str]
+) -> None:
+    """However long a socket may wait for something."""
+    monkeypatch.setattr(smtp_profiles, "SILENCE", 600.0)
+    monkeypatch.setattr(channel, "DEADLINE", 1.0)
+    with a_dripping_handshake(*words) as port:
+        profiles["ours"] |= {"port": port, "tls": tls}
+        message, other = post(), post(profile="other")
+        look()
+        cut_off = "The server was cut off: it didn't come to an end within 1 s."
+        assert now(message).problem == cut_off
+        assert now(other).sent_at is not None
+
+
+def test_what_is_cut_off_before_it_shakes_hands_stays_so(
+    profiles: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the host is looked up, there is nothing to cut."""
+    monkeypatch.setattr(smtp_profiles, "SILENCE", 600.0)
+    with a_dripping_handshake() as port:
+        profiles["ours"] |= {"port": port, "tls": "ssl"}
+        connection: Any = smtp_profiles.connect("ours")
+        connection.cut()
+        with pytest.raises(TimeoutError):
+            connection.open()
 
 
 def test_it_never_stops_answering(profiles: dict[str, Any]) -> None:

@@ -38,6 +38,8 @@ def registered() -> None:
     known = django_checks.registry.registry.get_checks()
     for check in ("check_settings", "check_host", "check_cluster", "check_databases"):
         assert getattr(checks, check) in known
+    for_deployment: Any = django_checks.registry.registry.get_checks(include_deployment_checks=True)
+    assert checks.check_told in set(for_deployment) - set(known)
 
 
 @pytest.fixture
@@ -230,6 +232,16 @@ class TestSettings:
     def test_a_broken_mail_setting_keeps_no_command_from_running(self, settings: Settings) -> None:
         settings.JOBQUEUE = {**settings.JOBQUEUE, "MAIL_PROFILES": {"x": {"hots": "h"}}}
         call_command("check")
+
+    @pytest.mark.parametrize(
+        ("managers", "is_told"),
+        [([], False), (["no address"], False), (["edi@example.com"], True)],
+    )
+    def test_w019_nobody_hears_of_the_service(
+        self, settings: Settings, managers: list[str], is_told: bool
+    ) -> None:
+        settings.MANAGERS = managers
+        assert ids(checks.check_told()) == ([] if is_told else ["jobqueue.W019"])
 
     @pytest.mark.parametrize(
         ("profile", "is_told"),

@@ -20,6 +20,8 @@ from django.utils.module_loading import import_string
 from ... import conf
 from ...models import Message
 from ...recipients import CHANNEL_WORD
+from ...refusals import Phrase, Refusal
+from ...refusals import gettext_noop as _
 
 _KINDS = ("mail", "webhook", "ping", "apprise")
 _OURS = {kind: f"{__name__}.{kind}.{kind.title()}Channel" for kind in _KINDS}
@@ -28,10 +30,20 @@ _NOT_NAMED = ("mail", "ping")
 
 
 class NotSent(Exception):
-    """Why a message wasn't accepted, in words without secrets."""
+    """Why a message wasn't accepted, in words without secrets.
 
-    def __init__(self, problem: str, *, for_good: bool = False, closes: bool = False) -> None:
-        super().__init__(problem)
+    Args:
+        problem: the words; a phrase or a refusal can be told in other languages as well.
+        for_good: see below.
+        closes: see below.
+    """
+
+    def __init__(
+        self, problem: str | Phrase | Refusal, *, for_good: bool = False, closes: bool = False
+    ) -> None:
+        super().__init__(str(problem))
+        #: For pages: :func:`jobqueue.languages.translated`; ``str()`` of this is English.
+        self.problem = problem
         #: Whether the receiver said that it never will be.
         self.for_good = for_good
         #: Whether it is the receiver that is out of order, not the message: the others that go
@@ -95,14 +107,15 @@ def kind_of(word: str) -> type[Channel]:
     Raises:
         ValueError: there is no such kind, or it can't be imported.
     """
-    kind, _, _ = word.partition(":")
+    kind = word.partition(":")[0]
     known = {**_OURS, **conf.current().CHANNEL_KINDS}
     try:
         return cast("type[Channel]", import_string(known[kind]))
     except KeyError:
-        raise ValueError(f"there is no kind of channel {kind!r}") from None
+        raise Refusal(_("there is no kind of channel %(kind)s"), kind=repr(kind)) from None
     except ImportError:
-        raise ValueError(f"the kind of channel {kind!r} can't be imported") from None
+        text = _("the kind of channel %(kind)s can't be imported")
+        raise Refusal(text, kind=repr(kind)) from None
 
 
 def open_channel(kind: str, profile: str) -> Channel:
@@ -114,14 +127,14 @@ def open_channel(kind: str, profile: str) -> Channel:
     try:
         channel = kind_of(kind)
     except ValueError as error:
-        raise NotSent(f"It has no way: {error}.", closes=True) from error
+        raise NotSent(Phrase(_("It has no way: %(why)s."), {"why": error}), closes=True) from error
     try:
         return channel(profile)
     except NotSent:
         raise
     except Exception as error:  # the settings may say anything, and a host's class do anything
-        words = f"The settings of this way are broken: {type(error).__name__}."
-        raise NotSent(words, closes=True) from error
+        text = _("The settings of this way are broken: %(why)s.")
+        raise NotSent(Phrase(text, {"why": type(error).__name__}), closes=True) from error
 
 
 def described(word: str) -> str:
@@ -141,8 +154,9 @@ def options_of(word: str) -> Mapping[str, Any]:
     try:
         return conf.current().CHANNELS[word]
     except KeyError:
-        problem = f"JOBQUEUE['CHANNELS'] has no {word!r} any more."
-        raise NotSent(problem, closes=True) from None
+        text = _("%(setting)s has no %(name)s any more.")
+        values = {"setting": "JOBQUEUE['CHANNELS']", "name": repr(word)}
+        raise NotSent(Phrase(text, values), closes=True) from None
 
 
 def problems(word: str, options: object) -> Iterator[str]:

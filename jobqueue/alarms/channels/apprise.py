@@ -9,6 +9,8 @@ from importlib.util import find_spec
 from typing import Any
 
 from ...models import Message
+from ...refusals import Phrase
+from ...refusals import gettext_noop as _
 from . import Channel, NotSent, Receipt, options_of
 
 KEYS = {"url"}
@@ -16,6 +18,8 @@ KEYS = {"url"}
 LONGEST = 2000
 #: What an event is to apprise, which shows it as a colour or a sign.
 _TYPES = {"alarm.bad": "failure", "alarm.reminder": "warning", "alarm.good": "success"}
+_UNREADABLE = _("apprise can't read the url of this channel.")
+_REFUSED = _("apprise says only that it wasn't accepted; its log may say more.")
 
 
 class AppriseChannel(Channel):
@@ -29,7 +33,7 @@ class AppriseChannel(Channel):
         service = apprise.Apprise()
         with _hidden(url):
             if not service.add(url):
-                raise NotSent("apprise can't read the url of this channel.", closes=True)
+                raise NotSent(Phrase(_UNREADABLE), closes=True)
             accepted = service.notify(
                 title=message.subject,
                 body=message.text[:LONGEST],
@@ -37,7 +41,7 @@ class AppriseChannel(Channel):
                 notify_type=apprise.NotifyType(_TYPES.get(message.data.get("event", ""), "info")),
             )
         if not accepted:
-            raise NotSent("apprise says only that it wasn't accepted; its log may say more.")
+            raise NotSent(Phrase(_REFUSED))
         return Receipt()
 
     @classmethod

@@ -12,12 +12,17 @@ from django.core.mail import EmailMultiAlternatives
 from django.core.mail.backends import smtp
 
 from ...models import Message
+from ...refusals import Phrase
+from ...refusals import gettext_noop as _
 from .. import profiles
 from . import Channel, NotSent, Receipt, cut_after
 
 #: Seconds that one mail may take in all.
 DEADLINE = 60.0
 _OK, _WILL_GET_IT, _SHUTTING_DOWN = 250, (250, 251), 421
+_ANSWERED = _("The server answered: %(answer)s")
+_AT_LOGIN = _("The server answered: %(answer)s (login)")
+_CUT_OFF = _("The server was cut off: it didn't come to an end within %(seconds)s s.")
 _Refused = dict[str, tuple[int, bytes]]
 
 
@@ -33,7 +38,7 @@ class MailChannel(Channel):
         try:
             self._connection = profiles.connect(profile)
         except profiles.UnusableProfile as error:
-            raise NotSent(str(error), closes=True) from error
+            raise NotSent(error.phrase, closes=True) from error
 
     def deliver(self, message: Message) -> Receipt:
         """Hand a mail over; who was refused is in the receipt, the others will get it."""
@@ -43,7 +48,7 @@ class MailChannel(Channel):
         except smtplib.SMTPRecipientsRefused as error:
             raise self._not_sent(_listed(error.recipients), _all_for_good(error)) from error
         except smtplib.SMTPAuthenticationError as error:
-            raise self._not_sent(f"{_said(error)} (login)", closes=True) from error
+            raise self._not_sent(_said(error, _AT_LOGIN), closes=True) from error
         except smtplib.SMTPResponseException as error:
             broken = isinstance(error, smtplib.SMTPConnectError | smtplib.SMTPHeloError)
             closes = broken or error.smtp_code == _SHUTTING_DOWN
@@ -51,7 +56,8 @@ class MailChannel(Channel):
         except (OSError, smtplib.SMTPException) as error:  # all of smtplib's are OSErrors, too
             raise self._not_sent(self._why(error), closes=True) from error
         except Exception as error:  # a backend of the host's, or a mail that can't be written
-            raise self._not_sent(f"{type(error).__name__}: {error}") from error
+            words = f"{type(error).__name__}: {error}"
+            raise self._not_sent(Phrase("%(words)s", {"words": words})) from error
 
     def close(self) -> None:
         """Say goodbye, as far as somebody listens."""
@@ -76,13 +82,14 @@ class MailChannel(Channel):
         if isinstance(self._connection, profiles.Backend):
             self._connection.cut()
 
-    def _why(self, error: OSError) -> str:
+    def _why(self, error: OSError) -> Phrase:
         if getattr(self._connection, "is_cut", False):
-            return f"The server was cut off: it didn't come to an end within {DEADLINE:g} s."
-        return str(error) or type(error).__name__
+            return Phrase(_CUT_OFF, {"seconds": f"{DEADLINE:g}"})
+        return Phrase("%(words)s", {"words": str(error) or type(error).__name__})
 
-    def _not_sent(self, problem: str, for_good: bool = False, closes: bool = False) -> NotSent:
-        return NotSent(self._without_secrets(problem), for_good=for_good, closes=closes)
+    def _not_sent(self, problem: Phrase, for_good: bool = False, closes: bool = False) -> NotSent:
+        said = {name: self._without_secrets(str(said)) for name, said in problem.values.items()}
+        return NotSent(Phrase(problem.text, said), for_good=for_good, closes=closes)
 
     def _without_secrets(self, problem: str) -> str:
         """A server may say again what it was told."""
@@ -145,13 +152,14 @@ def _answer(code: int, text: bytes | str) -> str:
     return f"{code} {' '.join(words.split())}"
 
 
-def _said(error: smtplib.SMTPResponseException) -> str:
-    return f"The server answered: {_answer(error.smtp_code, error.smtp_error)}"
+def _said(error: smtplib.SMTPResponseException, text: str = _ANSWERED) -> Phrase:
+    return Phrase(text, {"answer": _answer(error.smtp_code, error.smtp_error)})
 
 
-def _listed(refused: Mapping[str, tuple[int, bytes]]) -> str:
+def _listed(refused: Mapping[str, tuple[int, bytes]]) -> Phrase:
     said = {_answer(*why) for why in refused.values()}
-    return f"The server refused all recipients: {'; '.join(sorted(said))}"
+    text = _("The server refused all recipients: %(answers)s")
+    return Phrase(text, {"answers": "; ".join(sorted(said))})
 
 
 def _all_for_good(error: smtplib.SMTPRecipientsRefused) -> bool:

@@ -12,6 +12,8 @@ from urllib.parse import urlencode, urlunsplit
 
 from ... import endpoints
 from ...models import Job, Message
+from ...refusals import Phrase, told
+from ...refusals import gettext_noop as _
 from . import Channel, NotSent, Receipt, web
 
 #: Whoever waits for a ping has long complained when it is older.
@@ -27,7 +29,8 @@ class PingChannel(Channel):
         """POST the end of the output to the address of the Job with the signal behind it."""
         job = Job.objects.filter(pk=message.data["job"]).first()
         if job is None or not job.ping_url:
-            raise NotSent("The Job has no address for pings any more.", for_good=True)
+            text = _("The Job has no address for pings any more.")
+            raise NotSent(Phrase(text), for_good=True)
         url = url_of(job.ping_url, message.data["signal"], message.data["rid"])
         headers = {"Content-Type": "text/plain; charset=utf-8", "User-Agent": "jobqueue"}
         return Receipt(web.post(url, message.text.encode(errors="replace"), headers).words)
@@ -42,7 +45,7 @@ def url_of(base: str, signal: str, rid: str) -> str:
     try:
         endpoint = endpoints.parse(base)
     except ValueError as error:
-        raise NotSent(str(error), for_good=True) from error
+        raise NotSent(told(error), for_good=True) from error
     query = "&".join(filter(None, [endpoint.query, urlencode({"rid": rid})]))
     pinged = replace(endpoint, path=f"{endpoint.path.rstrip('/')}/{signal}", query=query)
     host = f"[{pinged.host}]" if ":" in pinged.host else pinged.host

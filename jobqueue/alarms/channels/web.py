@@ -17,6 +17,8 @@ from http.client import HTTPConnection, HTTPException
 from ... import endpoints
 from ...commandline import printable
 from ...endpoints import Endpoint
+from ...refusals import Phrase, told
+from ...refusals import gettext_noop as _
 from . import NotSent, cut_after
 
 #: Seconds that a server may be silent, and that a request may take in all.
@@ -43,7 +45,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
     try:
         endpoint = endpoints.parse(url)
     except ValueError as error:
-        raise NotSent(str(error), for_good=True) from error
+        raise NotSent(told(error), for_good=True) from error
     answer, location = _exchange(endpoint, body, headers)
     _raise_unless_accepted(answer, location)
     return answer
@@ -72,11 +74,11 @@ def _exchange(endpoint: Endpoint, body: bytes, headers: Mapping[str, str]) -> tu
 def _raise_unless_accepted(answer: Answer, location: str) -> None:
     if 200 <= answer.status < 300:
         return
-    said = f"The server answered: {answer.words}"
+    said = Phrase(_("The server answered: %(answer)s"), {"answer": answer.words})
     if 300 <= answer.status < 400:
-        elsewhere = printable(location)[:SHOWN] or "elsewhere"
-        problem = f"The server answered {answer.status} and sends us to {elsewhere}; nobody goes."
-        raise NotSent(problem, for_good=True)
+        place = printable(location)[:SHOWN] or Phrase(_("elsewhere"))
+        text = _("The server answered %(status)s and sends us to %(place)s; nobody goes.")
+        raise NotSent(Phrase(text, {"status": answer.status, "place": place}), for_good=True)
     passes = answer.status >= 500 or answer.status in _LATER
     raise NotSent(said, for_good=not passes, closes=passes)
 
@@ -115,10 +117,10 @@ class _Connection(HTTPConnection):
         if self._is_cut:
             raise TimeoutError
 
-    def why(self, error: Exception) -> str:
-        """Why it failed, in words."""
+    def why(self, error: Exception) -> str | Phrase:
+        """Why it failed, in words; those of the system as they are."""
         if self._is_cut:
-            return f"No answer within {DEADLINE:g} s."
+            return Phrase(_("No answer within %(seconds)s s."), {"seconds": f"{DEADLINE:g}"})
         words = getattr(error, "strerror", None) or str(error) or type(error).__name__
         return printable(f"{self._endpoint.place}: {words}")
 
@@ -128,9 +130,9 @@ def _connected(endpoint: Endpoint) -> socket.socket:
     found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
     allowed = [info for info in found if endpoints.is_allowed(str(info[4][0]))]
     if not allowed:
-        raise NotSent(str(endpoints.refusal(endpoint.host)), for_good=True)
+        raise NotSent(endpoints.refusal(endpoint.host), for_good=True)
     failed: OSError | None = None
-    for family, kind, protocol, _, address in allowed[:TRIED]:
+    for family, kind, protocol, _name, address in allowed[:TRIED]:
         connection = socket.socket(family, kind, protocol)
         try:
             connection.settimeout(SILENCE)

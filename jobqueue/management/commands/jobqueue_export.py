@@ -15,6 +15,7 @@ from ... import documents
 from ...commandline import printable
 from ...documents import Sections
 from ...portable import Portable, portables
+from .. import needed_settings
 from ..base import QueueCommand, one_line, refuse
 
 _EXAMPLES = """examples:
@@ -57,7 +58,9 @@ class Command(QueueCommand):
             written = [portable.write(row, with_secrets=options.with_secrets) for row in rows]
             sections[portable.section] = written
             notes += (note for row in rows for note in _notes(portable, row))
-        text = documents.write(sections, form)
+        names = needed_settings.of(sections)
+        section = {needed_settings.SECTION: needed_settings.written(names)} if names else {}
+        text = documents.write({**section, **sections}, form)
         if options.file is None:
             self.console.file(text)
         else:

@@ -10,10 +10,11 @@ from django.core.management.base import CommandParser
 from ... import documents
 from ...commandline import join, printable
 from ...documents import Sections
-from .. import json_rows, transfer
+from .. import json_rows, needed_settings, transfer
 from ..base import QueueCommand, confirm, one_line, refuse
 from ..console import Cell
 from ..import_command import read, shown
+from ..needed_settings import Names
 from ..transfer import CHANGED, DONE, HERE, NEW, REMOVED, UNCHANGED, Plan, Step
 
 _COLOURS = {NEW: "green", CHANGED: "yellow", REMOVED: "red"}
@@ -48,10 +49,17 @@ class Command(QueueCommand):
     def run(self, options: Namespace) -> None:
         """Read, compare, and show it or do it."""
         sections = _sections(options.file)
+        with one_line(f"{shown(options.file)}: "):
+            listed = needed_settings.take(sections)
+        lacking = needed_settings.lacking(sections, listed)
+        if lacking and not options.json:
+            self._show_lacking(lacking)
         plan = transfer.plan(sections, prune=options.prune)
         self._refuse_problems(plan, shown(options.file))
         if not options.json:
             self._show(plan)
+        if lacking and options.apply:
+            refuse(f"Nothing was done: the settings here lack {_named(lacking)}. Add that first.")
         is_applied = options.apply and bool(plan.having(*DONE))
         if is_applied:
             if removed := plan.having(REMOVED):
@@ -59,7 +67,9 @@ class Command(QueueCommand):
             transfer.apply(sections, plan, prune=options.prune)
         if options.json:
             rows = [_object(step) for step in plan.steps]
-            self.console.say(json_rows.dumps({"applied": is_applied, "objects": rows}))
+            self.console.say(
+                json_rows.dumps({"applied": is_applied, "lacking": lacking, "objects": rows})
+            )
         else:
             self._sum_up(plan, options)
 
@@ -72,6 +82,11 @@ class Command(QueueCommand):
                 self.console.note(f"{file}: {problem}")
             more = " or more" if len(told) == transfer.MOST_PROBLEMS else ""
             refuse(f"Nothing was done: there are {len(told)} mistakes{more} in {file}.")
+
+    def _show_lacking(self, lacking: Names) -> None:
+        self.console.say(f"The settings here lack {_named(lacking)}. Add to them, or change:")
+        for line in ["", *needed_settings.stub(lacking), ""]:
+            self.console.say(line)
 
     def _show(self, plan: Plan) -> None:
         rows = [row for step in plan.steps if step.action != UNCHANGED for row in _rows(step)]
@@ -99,6 +114,11 @@ def _sections(file: str) -> Sections:
     data = read(file, documents.MOST_BYTES)
     with one_line(f"{shown(file)}: "):
         return documents.read(data, form or documents.form_of_text(data))
+
+
+def _named(lacking: Names) -> str:
+    """``RECIPIENTS 'night', 'ops'; CHANNELS 'webhook:ops'``."""
+    return "; ".join(f"{key} {', '.join(map(ascii, names))}" for key, names in lacking.items())
 
 
 def _counted(steps: list[Step]) -> str:

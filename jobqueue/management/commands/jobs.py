@@ -17,6 +17,7 @@ from ...commandline import join, printable
 from ...models import Execution, Job, Schedule
 from ...retrying import Plan
 from .. import (
+    alarm_words,
     asking,
     deleting,
     describing,
@@ -144,7 +145,7 @@ class Command(QueueCommand):
         """All Jobs, with how their last run ended."""
         jobs = Job.objects.order_by("name")
         if options.json:
-            self.console.say(json_rows.dumps(json_rows.jobs(jobs)))
+            self.console.say(json_rows.dumps(json_rows.jobs(jobs.select_related("alarm"))))
         elif not jobs:
             self.console.note("There are no Jobs yet; `jobs create --help` shows how to make one.")
         else:
@@ -162,6 +163,7 @@ class Command(QueueCommand):
         row |= {name: _limit(row[name]) for name in ("max_runtime", "kill_after")}
         row |= {name: _limit(row[name]) for name in row if name.startswith("keep_")}
         row |= {name: lasting(row[name]) for name in ("retry_delay", "retry_max_delay")}
+        row["alarm"] = alarm_words.in_words(getattr(job, "alarm", None), timezone.now())
         for name, value in row.items():
             self._fact(name, printable(_in_words(value)))
         if (plan := job.plan()) is not None:
