@@ -15,6 +15,7 @@ from ... import recipients
 from ...alarms import judging, outbox, sending
 from ...alarms.channels import NotSent
 from ...commandline import printable
+from ...languages import translated
 from ...models import Alarm, Job, Message
 from ...recipients import Audience
 from .. import alarm_record
@@ -107,7 +108,7 @@ def _try(request: HttpRequest, test: Callable[[], str], **values: str) -> None:
         answer = printable(test())
     except NotSent as error:
         text = _("{name}: not sent to {to}. {why}")
-        tell(request, messages.ERROR, text, why=printable(str(error)), **values)
+        tell(request, messages.ERROR, text, why=printable(translated(error.problem)), **values)
     else:
         text = _("{name}: sent to {to}. {answer}")
         tell(request, messages.SUCCESS, text, answer=answer, **values)
