@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from statistics import median
 from typing import Any
 
@@ -124,7 +124,7 @@ class Results:
 
     def conditions(self) -> str:
         """Where and how it was measured, in one line."""
-        packages = ", ".join(f"{p} {version(p)}" for p in ("Django", "django-q2"))
+        packages = ", ".join(f"{p} {version(p)}" for p in _packages())
         how = f"{self._rounds} rounds" + (", quick: too few runs to rely on" if self._quick else "")
         when = datetime.now(UTC).strftime("%Y-%m-%d")
         busy = " (busy with something else: not to be relied on)" if self._load > 0.5 else ""
@@ -170,6 +170,20 @@ class Results:
     def left_out_lines(self) -> list[str]:
         """What wasn't measured and why."""
         return [f"Left out: {line}" for line in self.left_out]
+
+
+def _packages() -> Iterator[str]:
+    """What the figures depend on, with the drivers that the site takes."""
+    yield from ("Django", "django-q2")
+    for drivers in (("psycopg",), ("mysqlclient", "PyMySQL")):
+        yield from [name for name in drivers if _is_installed(name)][:1]
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        return bool(version(name))
+    except PackageNotFoundError:
+        return False
 
 
 def _number(value: float | None) -> str:
