@@ -57,7 +57,7 @@ class JobAdmin(NamesWhatGoes, CommandSearch, ObjectPages[Job]):
         "alarm_in_list",
         "queue",
         "enabled",
-        "in_run_menu",
+        "is_in_menu",
     )
     list_select_related = ("alarm",)
     list_filter = (AlarmFilter, "enabled", "in_run_menu", "queue", ("environment", ValuesFilter))
@@ -238,6 +238,10 @@ class JobAdmin(NamesWhatGoes, CommandSearch, ObjectPages[Job]):
     @admin.display(description=_("alarm"), ordering="alarm__is_bad")
     def alarm_in_list(self, job: Job) -> str:
         return alarm_record.linked(self.admin_site.name, getattr(job, "alarm", None))
+
+    @admin.display(description=_("menu"), boolean=True, ordering="in_run_menu")
+    def is_in_menu(self, job: Job) -> bool:
+        return job.in_run_menu
 
     @admin.display(description=_("Who is told"))
     def who_is_told(self, job: Job) -> str:
