@@ -228,6 +228,7 @@ def _introduce(identity: cluster.Identity) -> bool:
             "host": conf.current().HOST,
             "pid": identity.pid,
             "owner": str(process),
+            "workers": cluster.workers(),
             "started_at": timezone.now(),
             "seen_at": Now(),
             "clock_at": timezone.now(),

@@ -59,6 +59,13 @@ def name(cluster: Identity) -> str:
     return str(humanize(cluster.uuid.hex))
 
 
+def workers() -> int:
+    """How many workers this cluster has."""
+    from django_q.conf import Conf
+
+    return int(Conf.WORKERS)
+
+
 def serves(name: str | None) -> bool:
     """Whether this process is of the cluster that the wake-ups go to (None: the default one)."""
     from django_q.conf import Conf

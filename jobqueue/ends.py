@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import signal
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -49,10 +50,11 @@ def _read(execution: Execution, outcome: Outcome) -> tuple[codes.Reading, timede
     """State and reason of a run, and the delay after which it's queued again, if it is."""
     if outcome.ended_by == "kill_after":
         after = limit(execution.kill_after, conf.current().KILL_AFTER)
-        return codes.Reading(State.TIMED_OUT, f"ended after {after}, its limit (kill after)"), None
+        reason = f"ended after {after}, its limit (kill after){_by_force(outcome)}"
+        return codes.Reading(State.TIMED_OUT, reason), None
     if outcome.ended_by == "stop":
         who = execution.__dict__.get("stop_requested_by") or "an operator"
-        return codes.Reading(State.STOPPED, f"stopped by {who}"), None
+        return codes.Reading(State.STOPPED, f"stopped by {who}{_by_force(outcome)}"), None
     if outcome.error:
         passes = outcome.error == "no_resources"
         again_after = _busy_delay(execution) if passes else None
@@ -64,6 +66,12 @@ def _read(execution: Execution, outcome: Outcome) -> tuple[codes.Reading, timede
         return codes.Reading(State.LOST, outcome.message), timedelta(0)
     reading = codes.read(execution.codes, outcome.return_code, outcome.signal)
     return reading, _busy_delay(execution) if reading.busy else None
+
+
+def _by_force(outcome: Outcome) -> str:
+    """What it took to end a run before its time, where that was more than SIGTERM."""
+    is_killed = outcome.signal == signal.SIGKILL
+    return "; SIGTERM didn't end it, SIGKILL 10 seconds later did" if is_killed else ""
 
 
 def _unless_opposed(execution: Execution, end: End) -> End:

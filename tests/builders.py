@@ -76,9 +76,13 @@ def a_recovery(**over: Any) -> Execution:
 
 
 def a_cluster(**over: Any) -> Cluster:
-    """A cluster that is alive, however long the test takes: this process."""
+    """A cluster that is alive, however long the test takes: this process.
+
+    It has a worker for each queue of a test.
+    """
     now, me = timezone.now(), owners.me()
-    values = {"name": "one", "host": conf.current().HOST, "pid": me.pid, "owner": str(me)}
+    values: dict[str, Any] = {"name": "one", "host": conf.current().HOST, "workers": 9}
+    values |= {"pid": me.pid, "owner": str(me)}
     moments = {"started_at": now, "seen_at": now + timedelta(hours=1)}
     return Cluster.objects.create(uuid=uuid.uuid4(), **{**values, **moments, **over})
 

@@ -23,7 +23,15 @@ class ClusterAdmin(NotEdited[Cluster]):
     A cluster appears when it starts, and goes when it is stopped or another takes its place.
     """
 
-    list_display = ("shown_name", "shown_state", "shown_host", "process", "since", "heard_of")
+    list_display = (
+        "shown_name",
+        "shown_state",
+        "shown_host",
+        "process",
+        "workers",
+        "since",
+        "heard_of",
+    )
     list_display_links = None
     fieldsets = ((None, {"fields": list_display}),)
 

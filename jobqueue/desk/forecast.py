@@ -93,15 +93,18 @@ def forecast(
     *,
     is_paused: bool = False,
     paused_until: datetime | None = None,
+    is_shared: bool = False,
 ) -> Forecast:
     """Play the queue from now on until all that is given has started.
 
     `coming` are requests that will be made, later than now. A pause without an end is for good.
+    What runs may be in another queue that has the only worker. Where more queues want
+    a worker than there are (`is_shared`), each start may be later.
     """
     if is_paused and paused_until is None:
         line = sorted(waiting, key=_order)
         return Forecast({work.key: Place(None) for work in line}, _ends_at(now, running))
-    play = _Play(now, running, coming)
+    play = _Play(now, running, coming, is_shared)
     for work in waiting:
         play.admit(work)
     if is_paused and paused_until is not None:
@@ -131,13 +134,15 @@ def _ends_at(now: datetime, running: Running | None) -> datetime | None:
 class _Play:
     """A queue at a moment that moves on from start to start."""
 
-    def __init__(self, now: datetime, running: Running | None, coming: Iterable[Work]) -> None:
+    def __init__(
+        self, now: datetime, running: Running | None, coming: Iterable[Work], is_shared: bool
+    ) -> None:
         self.places: dict[Hashable, Place] = {}
         self.served: dict[Hashable, Place] = {}
         #: From when on something can start, and after what.
         self._free_at = _ends_at(now, running) or now
         self._after = running.key if running else None
-        self._is_earliest = running is not None and running.rest is None
+        self._is_earliest = is_shared or (running is not None and running.rest is None)
         self._coming = sorted(coming, key=lambda work: (work.arrives_at, *_order(work)))
         self._coming.reverse()
         #: What waits, by what makes it the same; the heaps have entries that are over as well.

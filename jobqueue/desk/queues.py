@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from ..models import CatchUp, Execution, Queue, Schedule
 from . import durations, forecast
@@ -93,6 +94,10 @@ class Found:
     durations: Durations
     #: Whether a cluster is alive.
     is_served: bool
+    #: What runs in other queues and has all workers, so that nothing starts here before one ends.
+    in_the_way: list[Execution]
+    #: Whether more queues want a worker than there are: these serve them in turn.
+    is_shared: bool
 
     @property
     def is_paused(self) -> bool:
@@ -105,6 +110,13 @@ class Found:
     def usual(self, job_id: int | None, digest: str = "") -> timedelta | None:
         """How long a run usually takes."""
         return forecast.usual(self.took(job_id, digest))
+
+
+def together(desks: Sequence[QueueDesk], workers: int) -> Iterator[QueueDesk]:
+    """The same, where the load of all is more than their workers bear: that is of each of them."""
+    of_all = sum(desk.load for desk in desks) / max(workers, 1)
+    for desk in desks:
+        yield replace(desk, load=max(desk.load, of_all)) if desk.load and of_all > 1 else desk
 
 
 def of(name: str, found: Found) -> QueueDesk:
@@ -130,15 +142,21 @@ def _play(found: Found, coming: list[Work]) -> Forecast:
     is_paused, until = found.is_paused, found.row.paused_until if found.row else None
     if not found.is_served:
         is_paused, until = True, None
-    run, running = found.running, None
-    if run is not None:
-        elapsed = run.elapsed(found.now) or timedelta()
-        rest = forecast.rest(found.took(run.job_id, run.digest), elapsed)
-        running = forecast.Running(run.pk, rest)
+    runs = [found.running] if found.running is not None else found.in_the_way
+    first = min((_rest(found, run) for run in runs), key=_soonest, default=None)
     waiting = [_waiting_work(found, execution) for execution in found.waiting]
-    return forecast.forecast(
-        found.now, running, waiting, coming, is_paused=is_paused, paused_until=until
-    )
+    more: Any = {"is_paused": is_paused, "paused_until": until, "is_shared": found.is_shared}
+    return forecast.forecast(found.now, first, waiting, coming, **more)
+
+
+def _rest(found: Found, run: Execution) -> forecast.Running:
+    elapsed = run.elapsed(found.now) or timedelta()
+    return forecast.Running(run.pk, forecast.rest(found.took(run.job_id, run.digest), elapsed))
+
+
+def _soonest(run: forecast.Running) -> tuple[bool, timedelta]:
+    """The one of which nobody knows when it ends is the last."""
+    return (run.rest is None, run.rest or timedelta())
 
 
 def _waiting_work(found: Found, execution: Execution) -> Work:
@@ -179,9 +197,8 @@ def _labels(found: Found) -> dict[Hashable, str]:
     """What each is called when another one has to wait for it."""
     labels: dict[Hashable, str] = {_key(fire): fire[1].job.name for fire in found.fires}
     labels |= {execution.pk: execution.label for execution in found.waiting}
-    if found.running is not None:
-        labels[found.running.pk] = found.running.label
-    return labels
+    running = [found.running] if found.running is not None else found.in_the_way
+    return labels | {run.pk: run.label for run in running}
 
 
 def _running(found: Found, run: Execution, played: Forecast) -> Running:

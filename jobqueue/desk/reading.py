@@ -50,7 +50,7 @@ class Desk:
     @property
     def is_served(self) -> bool:
         """Whether a cluster is alive."""
-        return _is_served(self.clusters)
+        return _workers(self.clusters) > 0
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def counts(now: datetime) -> Counts:
         waiting=waiting.order_by()[:COUNTED].count(),
         lately=lately,
         alarms=bad_alarms.read().without(lately.jobs),
-        is_served=_is_served(Cluster.objects.with_silence()),
+        is_served=_workers(Cluster.objects.with_silence()) > 0,
     )
 
 
@@ -145,6 +145,8 @@ class _Reading:
         self.lately = bad_ends.mended(wrong, runs)
         self.alarms = seen.alarms.without(self.lately.jobs)
         self.clusters = tuple(Cluster.objects.with_silence())
+        self.workers = _workers(self.clusters)
+        self.ahead = upcoming.ahead(self.schedules, self.fires, now)
 
     def desk(self) -> Desk:
         """All of it, each queue played ahead."""
@@ -152,12 +154,12 @@ class _Reading:
         names |= {upcoming.queue_of(schedule) for schedule in self.schedules}
         return Desk(
             self.now,
-            tuple(self._queue(name) for name in sorted(names)),
+            tuple(queues.together([self._queue(name) for name in sorted(names)], self.workers)),
             bad_ends.told(self.lately.found),
             self.lately,
             self.alarms,
             self.clusters,
-            upcoming.ahead(self.fires, self.now),
+            self.ahead,
         )
 
     def _queue(self, name: str) -> QueueDesk:
@@ -170,11 +172,29 @@ class _Reading:
             waiting=waiting,
             count=max(len(waiting), self.counts.get(name, 0)),
             fires=[fire for fire in self.fires if upcoming.queue_of(fire[1]) == name],
-            ahead=upcoming.ahead(self.fires, self.now),
+            ahead=self.ahead,
             durations=self.durations,
-            is_served=_is_served(self.clusters),
+            is_served=self.workers > 0,
+            in_the_way=self._in_the_way(name),
+            is_shared=self._is_shared(),
         )
         return queues.of(name, found)
+
+    def _in_the_way(self, name: str) -> list[Execution]:
+        """What runs elsewhere, if that takes all workers and none is here."""
+        is_here, are_busy = name in self.running, len(self.running) >= self.workers
+        return list(self.running.values()) if are_busy and not is_here else []
+
+    def _is_shared(self) -> bool:
+        """Whether several queues want a worker that one of them can't have at once."""
+        wanting = set(filter(self._could_start, self.waiting))
+        return len(wanting) > 1 and len(wanting | self.running.keys()) > self.workers
+
+    def _could_start(self, name: str) -> bool:
+        row = self.rows.get(name)
+        if row is not None and row.is_paused(self.now):
+            return False
+        return any(e.not_before is None or e.not_before <= self.now for e in self.waiting[name])
 
     def _read_running(self) -> dict[str, Execution]:
         # In the order of the index: by the model's own, a database may look through all.
@@ -201,8 +221,9 @@ class _Reading:
         return jobs | {schedule.job_id for _, schedule in self.fires}
 
 
-def _is_served(clusters: Iterable[Cluster]) -> bool:
-    return any(cluster.is_alive for cluster in clusters)
+def _workers(clusters: Iterable[Cluster]) -> int:
+    """So many queues are served at once."""
+    return sum(cluster.workers for cluster in clusters if cluster.is_alive)
 
 
 def _waiting_in(queue: str) -> ExecutionQuerySet:

@@ -27,9 +27,14 @@ def fires(schedules: Sequence[Schedule], now: datetime) -> list[Fire]:
     return list(islice(heapq.merge(*each, key=lambda fire: fire[0]), FIRES))
 
 
-def ahead(fires: Sequence[Fire], now: datetime) -> timedelta:
+def ahead(schedules: Sequence[Schedule], fires: Sequence[Fire], now: datetime) -> timedelta:
     """Up to where these are all that there are."""
-    return AHEAD if len(fires) < FIRES else fires[-1][0] - now
+    ends = [now + AHEAD]
+    if len(schedules) >= SCHEDULES and schedules[-1].next_fire_at is not None:
+        ends.append(schedules[-1].next_fire_at)
+    if len(fires) >= FIRES:
+        ends.append(fires[-1][0])
+    return min(ends) - now
 
 
 def queue_of(schedule: Schedule) -> str:

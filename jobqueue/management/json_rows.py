@@ -32,7 +32,7 @@ _MESSAGE = (
     *("id", "subject", "channel", "profile", "recipients", "created_at", "due_at", "attempts"),
     *("sent_at", "dropped_by", "problem"),
 )
-_CLUSTER = ("name", "host", "pid", "started_at", "seen_at")
+_CLUSTER = ("name", "host", "pid", "workers", "started_at", "seen_at")
 _EXECUTION = (
     *("id", "job__name", "queue", "priority", "argv", "state", "source", "requested_by"),
     *("trigger_at", "queued_at", "not_before", "started_at", "ended_at", "return_code", "reason"),

@@ -48,6 +48,8 @@ class Cluster(models.Model):
     pid = models.PositiveIntegerField(help_text=_("Process id of its main process."))
     #: The main process, as :mod:`jobqueue.owners` tells it from any other.
     owner = models.CharField(max_length=400, blank=True, editable=False)
+    #: So many queues it serves at once.
+    workers = models.PositiveIntegerField(_("workers"), default=1)
     started_at = models.DateTimeField()
     seen_at = models.DateTimeField(db_index=True)
     #: The same moment by the clock of its host.

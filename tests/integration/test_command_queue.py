@@ -122,7 +122,14 @@ class TestStatusJson:
         a_cluster(name="silent", host="other", owner="", seen_at=timezone.now() - HOUR)
         [row] = status()
         assert [c["name"] for c in row["clusters"]] == [alive.name, elsewhere.name]
-        assert list(row["clusters"][0]) == ["name", "host", "pid", "started_at", "seen_at"]
+        assert list(row["clusters"][0]) == [
+            "name",
+            "host",
+            "pid",
+            "workers",
+            "started_at",
+            "seen_at",
+        ]
 
     def test_many_cost_no_more_queries(
         self, django_assert_num_queries: DjangoAssertNumQueries

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from django.db import connection
@@ -185,6 +185,34 @@ class TestQueues:
         a_waiting(job)
         assert [row.place.starts_at for row in the().waiting] == [None]
 
+    def test_one_worker_for_two_queues(self) -> None:
+        a_cluster(workers=1)
+        long, short = a_job(name="Long"), a_job()
+        ran(long, 60)
+        ran(short, 1)
+        running_for(20, long)
+        a_waiting(short, queue="etl")
+        [row] = the("etl").waiting
+        assert row.behind == "Long"
+        assert row.place.starts_at is not None
+        assert round((row.place.starts_at - timezone.now()) / MINUTE) == 40
+        # Then it is this queue's turn, or the other one's, where something waits as well.
+        assert not row.place.is_earliest
+        a_waiting(short)
+        assert the("etl").waiting[0].place.is_earliest
+        assert the().waiting[0].place.is_earliest
+        a_cluster(workers=1)
+        assert the("etl").waiting[0].place.starts_at is not None
+        assert [w.behind for w in the("etl").waiting] == [""]
+
+    def test_a_paused_queue_wants_no_worker(self) -> None:
+        a_cluster(workers=1)
+        a_waiting(queue="etl")
+        a_waiting()
+        assert the().waiting[0].place.is_earliest
+        queue.pause("etl", "ada")
+        assert not the().waiting[0].place.is_earliest
+
     def test_a_pause(self) -> None:
         a_cluster()
         a_waiting()
@@ -219,16 +247,19 @@ class TestQueues:
 
 
 class TestComing:
+    #: Without another fire time in the hours that are looked at.
+    DAILY: ClassVar[dict[str, Any]] = {
+        "kind": "interval", "interval": timedelta(days=1), "expression": "",
+    }  # fmt: skip
+
     def test_the_next_time_of_each(self) -> None:
         a_cluster()
         now = timezone.now()
         job = a_job(name="Orders")
         ran(job, 14)
-        # Once a day: none of these has another fire time in between.
-        daily: Any = {"kind": "interval", "interval": timedelta(days=1), "expression": ""}
-        soon = a_schedule(job=job, next_fire_at=now + 5 * MINUTE, **daily)
-        late = a_schedule(job=a_job(name="Late"), next_fire_at=now + 6 * MINUTE, **daily)
-        a_schedule(job=a_job(enabled=False), next_fire_at=now + MINUTE, **daily)
+        soon = a_schedule(job=job, next_fire_at=now + 5 * MINUTE, **self.DAILY)
+        late = a_schedule(job=a_job(name="Late"), next_fire_at=now + 6 * MINUTE, **self.DAILY)
+        a_schedule(job=a_job(enabled=False), next_fire_at=now + MINUTE, **self.DAILY)
         found = the().coming
         assert [row.schedule for row in found] == [soon, late]
         assert [row.behind for row in found] == ["", "Orders"]
@@ -251,6 +282,25 @@ class TestComing:
         ran(job, 7)
         a_schedule(job=job, expression="*/5 * * * *")
         assert the().load == pytest.approx(7 / 5, rel=0.05)
+
+    def test_overload_of_all_queues_together(self) -> None:
+        a_cluster(workers=1)
+        for name in ("a", "b"):
+            job = a_job(queue=name)
+            ran(job, 3)
+            a_schedule(job=job, expression="*/5 * * * *")
+        assert [the(name).load for name in "ab"] == pytest.approx([6 / 5] * 2, rel=0.05)
+        a_cluster(workers=1)
+        assert [the(name).load for name in "ab"] == pytest.approx([3 / 5] * 2, rel=0.05)
+
+    def test_more_schedules_than_are_looked_at(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(upcoming, "SCHEDULES", 2)
+        job = a_job()
+        ran(job, 5)
+        for minutes in (5, 10, 15):
+            a_schedule(job=a_job(), next_fire_at=timezone.now() + minutes * MINUTE, **self.DAILY)
+        found = desk.read(timezone.now())
+        assert round(found.ahead / MINUTE) == 10
 
     def test_many_fire_times(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(upcoming, "FIRES", 10)

@@ -354,3 +354,14 @@ def test_a_row_of_an_older_version_has_one_attempt(state: State) -> None:
     run = a_run()
     Execution.objects.filter(pk=run.pk).update(retry=None)
     assert Execution.objects.get(pk=run.pk).plan is None
+
+
+@pytest.mark.parametrize(
+    ("ended_by", "begins"), [("stop", "stopped by an operator"), ("kill_after", "ended after")]
+)
+def test_an_end_by_force_is_said(ended_by: str, begins: str) -> None:
+    run = a_run(a_job(kill_after=timedelta(seconds=5)))
+    by_term = end_of(run, Outcome(return_code=143, signal=15, ended_by=ended_by)).reason
+    by_force = end_of(run, Outcome(return_code=137, signal=9, ended_by=ended_by)).reason
+    assert by_term.startswith(begins)
+    assert by_force == f"{by_term}; SIGTERM didn't end it, SIGKILL 10 seconds later did"
