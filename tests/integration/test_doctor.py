@@ -52,7 +52,10 @@ def fast(monkeypatch: pytest.MonkeyPatch, data_dir: Path, settings: Settings) ->
 @pytest.fixture
 def served() -> Cluster:
     """This process is a cluster that is alive."""
-    return a_cluster(clock_at=timezone.now())
+    cluster = a_cluster()
+    cluster.clock_at = cluster.seen_at
+    cluster.save()
+    return cluster
 
 
 def found() -> dict[str, Finding]:
