@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import template
+from django.contrib.messages import get_messages
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -53,8 +54,7 @@ def jobqueue_header(context: template.Context, place: str = "") -> dict[str, Any
 def jobqueue_zone(context: template.Context) -> dict[str, str]:
     """The zone in which times are shown; with the middleware, a script that asks for another."""
     request = _request(context)
-    # Only what was got can be loaded again.
-    is_asked = request and request.method == "GET" and middleware.heeds_cookie(request)
+    is_asked = request and middleware.heeds_cookie(request) and _can_be_loaded_again(request)
     zone = str(timezone.get_current_timezone())
     return {"zone": zone, "cookie": middleware.COOKIE if is_asked else ""}
 
@@ -86,3 +86,8 @@ def _desk_url(context: template.Context) -> str:
 
 def _request(context: template.Context) -> HttpRequest | None:
     return getattr(context, "request", None) or context.get("request")
+
+
+def _can_be_loaded_again(request: HttpRequest) -> bool:
+    """Whether that sends nothing twice, and loses no message: each is shown once."""
+    return request.method == "GET" and not len(get_messages(request))

@@ -94,6 +94,13 @@ class TestABrowserIsAskedForItsZone:
         assert f"Times are in {KATHMANDU}" in answer.text
         assert OFFER not in answer.text
 
+    def test_not_by_a_page_with_a_message_that_is_shown_once(self, viewer: Client) -> None:
+        queue = Queue.objects.create(name="etl")
+        pause = reverse("admin:jobqueue_queue_pause", args=[queue.pk])
+        page = viewer.post(pause, {"confirmed": "yes"}, follow=True)
+        assert "The queue etl is paused." in page.text
+        assert OFFER not in page.text
+
 
 class TestTheDesk:
     def test_what_a_page_has_in_another_zone_is_not_what_it_shows(
@@ -138,8 +145,9 @@ class TestWhatIsTyped:
 class TestWhatAllReadIsInTheSiteSZone:
     @timezone.override(KATHMANDU)
     def test_mails(self) -> None:
-        queued_at = datetime(2026, 1, 14, 20, 0, tzinfo=UTC)
-        ended = an_ended(job=a_job(), state="failed", source=Source.SCHEDULE, queued_at=queued_at)
+        late = datetime(2026, 1, 14, 20, 0, tzinfo=UTC)
+        moments = {"queued_at": late, "started_at": late, "ended_at": late}
+        ended = an_ended(job=a_job(), state="failed", source=Source.SCHEDULE, **moments)
         text = mails.of_run(ended, Alarm(job=ended.job, is_bad=True)).text
         assert "2026-01-14 20:00:00 UTC" in text
         assert "+0545" not in text

@@ -17,11 +17,8 @@
         (field instanceof HTMLInputElement || field instanceof HTMLTextAreaElement)
         && field.value !== field.defaultValue);
 
-    // It is shown once.
-    const hasMessage = () => document.querySelector(".messagelist") !== null;
-
     const differs = shown && here && shown.getAttribute("data-jobqueue-zone") !== here;
-    if (differs && !isTold() && !isTyped() && !hasMessage()) {
+    if (differs && !isTold() && !isTyped()) {
         const secure = location.protocol === "https:" ? "; Secure" : "";
         document.cookie = `${cookie}; Path=/; Max-Age=${YEAR}; SameSite=Lax${secure}`;
         if (isTold()) location.reload();
