@@ -13,10 +13,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 DESK, NEW_YORK = "jobqueue/execution/desk/", "America/New_York"
 
 
-def zone(page: Page) -> object:
-    return expect(page.locator(".jobqueue-zone [aria-hidden]"))
-
-
 def cookies(page: Page) -> dict[str, str]:
     return {each["name"]: each["value"] for each in page.context.cookies()}
 
