@@ -207,7 +207,10 @@ def aware(value: datetime | None) -> datetime | None:
     """
     if value is not None and not isinstance(value, datetime):
         raise NotQueued(_("A moment is a datetime, not %(value)s."), value=f"{value!r:.80}")
-    return timezone.make_aware(value) if value is not None and timezone.is_naive(value) else value
+    if value is None or timezone.is_aware(value):
+        return value
+    # Whoever's zone is current while a page is made.
+    return timezone.make_aware(value, timezone.get_default_timezone())
 
 
 def _storable_json(details: Mapping[str, Any]) -> dict[str, Any]:

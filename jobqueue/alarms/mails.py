@@ -289,7 +289,11 @@ def _reason(text: str) -> str:
 
 
 def _moment(moment: datetime | None) -> str:
-    return f"{timezone.localtime(moment):%Y-%m-%d %H:%M:%S %Z}" if moment else ""
+    """In the site's zone, whoever's is current where a page sends a mail."""
+    if moment is None:
+        return ""
+    local = timezone.localtime(moment, timezone.get_default_timezone())
+    return f"{local:%Y-%m-%d %H:%M:%S %Z}"
 
 
 def _label(execution: Execution) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django import template
+from django.contrib.messages import get_messages
 from django.http import HttpRequest
 from django.utils import timezone
 
-from .. import commandline, desk
+from .. import commandline, desk, middleware
 from ..admin import actions, links, run_menu
 from ..models import Job
 
@@ -41,12 +42,21 @@ def jobqueue_run_menu(context: template.Context) -> dict[str, Any]:
 
 @register.inclusion_tag("admin/jobqueue/header.html", takes_context=True)
 def jobqueue_header(context: template.Context, place: str = "") -> dict[str, Any]:
-    """The way to the desk and the Run menu, in the first of the places that a page has for them."""
+    """Zone, way to the desk and Run menu, in the first of the places that a page has for them."""
     request = _request(context)
     is_first = request is not None and not hasattr(request, _SHOWN)
     if is_first:
         setattr(request, _SHOWN, True)
     return {"is_first": is_first, "place": place, "request": request}
+
+
+@register.inclusion_tag("admin/jobqueue/zone.html", takes_context=True)
+def jobqueue_zone(context: template.Context) -> dict[str, str]:
+    """The zone in which times are shown; with the middleware, a script that asks for another."""
+    request = _request(context)
+    is_asked = request and middleware.heeds_cookie(request) and _can_be_loaded_again(request)
+    zone = str(timezone.get_current_timezone())
+    return {"zone": zone, "cookie": middleware.COOKIE if is_asked else ""}
 
 
 @register.inclusion_tag("admin/jobqueue/desk/link.html", takes_context=True)
@@ -76,3 +86,8 @@ def _desk_url(context: template.Context) -> str:
 
 def _request(context: template.Context) -> HttpRequest | None:
     return getattr(context, "request", None) or context.get("request")
+
+
+def _can_be_loaded_again(request: HttpRequest) -> bool:
+    """Whether that sends nothing twice, and loses no message: each is shown once."""
+    return request.method == "GET" and not len(get_messages(request))

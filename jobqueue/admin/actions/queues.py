@@ -21,8 +21,7 @@ def pause(
     """Let queues start nothing, until they are resumed or until a time."""
     for queue in queues:
         api.pause(queue.name, user_name(request), reason, until)
-        end = f" until {timezone.localtime(until):%Y-%m-%d %H:%M:%S %Z}" if until else ""
-        note = f"Paused{end}."
+        note = f"Paused{_end(until)}."
         record(request, [queue], f"{note} {reason}".strip())
         tell(request, messages.SUCCESS, _("The queue {queue} is paused."), queue=queue.name)
 
@@ -36,3 +35,11 @@ def resume(request: HttpRequest, queues: Iterable[Queue]) -> None:
         else:
             text = _("The queue {queue} wasn't paused.")
             tell(request, messages.WARNING, text, queue=queue.name)
+
+
+def _end(until: datetime | None) -> str:
+    """For the record, which all read: in the site's zone."""
+    if until is None:
+        return ""
+    local = timezone.localtime(until, timezone.get_default_timezone())
+    return f" until {local:%Y-%m-%d %H:%M:%S %Z}"

@@ -97,5 +97,6 @@ class DeskPages(_Base):
 def _tag(request: HttpRequest, glance: Glance) -> str:
     """The entity tag of what this user would be shown."""
     moment = int(timezone.now().timestamp()) // REDRAWN
-    seen = repr((request.user.pk, get_language(), moment, desk.fingerprint(glance)))
+    viewer = (request.user.pk, get_language(), str(timezone.get_current_timezone()))
+    seen = repr((*viewer, moment, desk.fingerprint(glance)))
     return f'"{hashlib.sha256(seen.encode()).hexdigest()[:32]}"'
