@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
 from ..codes import signal_name
-from ..commandline import printable
+from ..commandline import bash_line, printable
 from ..models import Acknowledgement, Codes, Execution, Fire, State
 from . import acknowledging, actions, command_preview, display, links, notes, retry_words
 from .filters import QueueFilter, ReachFilter, SinceFilter
@@ -231,7 +231,7 @@ class ExecutionRecord(CommandSearch, _Base):
 
     @admin.display(description=gettext_lazy("command"))
     def command_line(self, execution: Execution) -> str:
-        shown = printable(execution.command)
+        shown = bash_line(execution.argv)
         return format_html('<pre class="jobqueue-output jobqueue-copy">{}</pre>', shown)
 
     @admin.display(description=gettext_lazy("argv"))

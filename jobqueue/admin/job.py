@@ -17,7 +17,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from ..commandline import printable
+from ..commandline import bash_line
 from ..models import Execution, Job
 from ..models.execution import DEFAULT_PRIORITY
 from . import (
@@ -216,7 +216,8 @@ class JobAdmin(NamesWhatGoes, CommandSearch, ObjectPages[Job]):
 
     @admin.display(description=_("command"))
     def command_line(self, job: Job) -> str:
-        return format_html('<pre class="jobqueue-output">{}</pre>', printable(job.command))
+        shown = bash_line(job.argv)
+        return format_html('<pre class="jobqueue-output jobqueue-copy">{}</pre>', shown)
 
     @admin.display(description=_("environment variables"))
     def env_names(self, job: Job) -> str:

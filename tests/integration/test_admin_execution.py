@@ -12,6 +12,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from django.utils.html import escape
 from pytest_django import Settings
 
 from jobqueue import conf, queue
@@ -151,6 +152,11 @@ class TestRecord:
             page(first), page(later),
         ):  # fmt: skip
             assert word in text, word
+
+    def test_the_command_can_be_pasted_into_bash(self) -> None:
+        execution = an_ended(argv=["sh", "-c", "echo 1\necho \u202e2"])
+        command = escape(r"sh -c $'echo 1\necho \xe2\x80\xae2'")
+        assert f'<pre class="jobqueue-output jobqueue-copy">{command}</pre>' in shown(execution)
 
     def test_values_of_variables_are_for_those_who_may_change_jobs(self) -> None:
         execution = an_ended(env={"API_KEY": "secret-1"})
