@@ -16,6 +16,8 @@ ARGV_LIMIT = 1024 * 1024
 DIRECTORY_LIMIT = 1024
 #: What shlex finds wrong; here for translators.
 _WRONG_LINES = (_("no closing quotation"), _("no escaped character"))
+#: What has an escape of its own between ANSI-C quotes.
+_ESCAPES = {"\\": "\\\\", "'": "\\'", "\n": "\\n", "\t": "\\t", "\r": "\\r", "\x1b": "\\e"}
 
 
 def split(line: str) -> list[str]:
@@ -34,6 +36,15 @@ def split(line: str) -> list[str]:
 def join(argv: Iterable[str]) -> str:
     """An argv as a command line that a POSIX shell reads back the same."""
     return shlex.join(argv)
+
+
+def bash_line(argv: Iterable[str]) -> str:
+    """An argv as one line to be shown, which bash in any locale reads back the same.
+
+    It has printable characters only; a word with others is quoted as ``$'…'``, which
+    :func:`split` doesn't read.
+    """
+    return " ".join(shlex.quote(word) if word.isprintable() else _ansi_c(word) for word in argv)
 
 
 def validate(argv: object) -> list[str]:
@@ -107,6 +118,17 @@ def _wrong_word(word: object) -> str:
     if size > ARGUMENT_LIMIT:
         return _("%(what)s is over %(most)s bytes, the most that Linux takes.")
     return ""
+
+
+def _ansi_c(word: str) -> str:
+    """A word in the ANSI-C quotes of bash; others than UTF-8 locales would not know ``\\uHHHH``."""
+    return "$'" + "".join(_ESCAPES.get(c) or _escaped(c) for c in word) + "'"
+
+
+def _escaped(character: str) -> str:
+    if character.isprintable():
+        return character
+    return "".join(f"\\x{byte:02x}" for byte in character.encode("utf-8", "surrogatepass"))
 
 
 def printable(text: str) -> str:

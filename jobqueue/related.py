@@ -1,9 +1,9 @@
-"""What goes with rows that are deleted, as Django finds it in whichever apps refer to them."""
+"""What refers to rows, and what goes with them when they are deleted, in whichever apps."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.db import router
@@ -64,3 +64,23 @@ def going_with(rows: Sequence[Model]) -> Rows:
     related.collect(rows)
     found = {kind: sorted(set(objs) - set(rows), key=str) for kind, objs in related.data.items()}
     return {kind: objs for kind, objs in found.items() if objs}
+
+
+def using(row: Model, most: int, *, besides: Container[type[Model]] = ()) -> Iterator[list[Model]]:
+    """What refers to a row, by relation; parts of it, and rows of the models besides, are left out.
+
+    Args:
+        most: so many rows of a relation at most; each takes one query.
+    """
+    for relation in type(row)._meta.get_fields(include_hidden=True):
+        if not relation.auto_created or relation.concrete or not relation.is_relation:
+            continue  # a field of its own
+        model: Any = relation.related_model
+        is_ours = getattr(relation, "parent_link", False) or model._meta.auto_created
+        if is_ours or model in besides or getattr(model, "is_part", False):
+            continue
+        field: Any = relation.remote_field
+        found = model._base_manager.using(row._state.db).filter(**{field.name: row})
+        named = found if field.many_to_many else found.select_related(field.name)
+        if rows := list(named.order_by("pk")[:most]):
+            yield rows

@@ -15,8 +15,10 @@ from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
+from .. import conf
 from ..codes import signal_name
-from ..commandline import printable
+from ..commandline import bash_line, printable
+from ..ends import limit
 from ..models import Acknowledgement, Codes, Execution, Fire, State
 from . import acknowledging, actions, command_preview, display, links, notes, retry_words
 from .filters import QueueFilter, ReachFilter, SinceFilter
@@ -53,6 +55,13 @@ def _by_custom(code: int) -> str:
     if 128 < code <= 128 + 64:
         return _("an end by %s") % signal_name(code - 128)
     return ""
+
+
+def _limit(own: timedelta | None, sites: timedelta | None, text: str, no_limit: str) -> str:
+    """What a limit does; where the run has none of its own, what the site's does by now."""
+    value = limit(own, sites)
+    shown = text % display.duration(value) if value else no_limit
+    return _("%s (the site's)") % shown if own is None else shown
 
 
 class ExecutionRecord(CommandSearch, _Base):
@@ -231,7 +240,7 @@ class ExecutionRecord(CommandSearch, _Base):
 
     @admin.display(description=gettext_lazy("command"))
     def command_line(self, execution: Execution) -> str:
-        shown = printable(execution.command)
+        shown = bash_line(execution.argv)
         return format_html('<pre class="jobqueue-output jobqueue-copy">{}</pre>', shown)
 
     @admin.display(description=gettext_lazy("argv"))
@@ -304,17 +313,14 @@ class ExecutionRecord(CommandSearch, _Base):
 
     @admin.display(description=gettext_lazy("limits"))
     def limits(self, execution: Execution) -> str:
+        site = conf.current()
+        longest, kill_after = execution.max_runtime, execution.kill_after
         shown = [
-            _("alert after %s") % display.duration(execution.max_runtime)
-            if execution.max_runtime
-            else "",
-            _("ended after %s") % display.duration(execution.kill_after)
-            if execution.kill_after
-            else "",
-            _("never ended by one") if execution.kill_after == timedelta(0) else "",
+            _limit(longest, site.MAX_RUNTIME, _("alert after %s"), _("no alert")),
+            _limit(kill_after, site.KILL_AFTER, _("ended after %s"), _("never ended by one")),
             "" if execution.rerun_if_lost else _("not run again if lost"),
         ]
-        return "; ".join(filter(None, shown)) or _("the site's")
+        return "; ".join(filter(None, shown))
 
     @admin.display(description=gettext_lazy("process"))
     def process(self, execution: Execution) -> str:

@@ -17,7 +17,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from ..commandline import printable
+from ..commandline import bash_line
 from ..models import Execution, Job
 from ..models.execution import DEFAULT_PRIORITY
 from . import (
@@ -27,6 +27,7 @@ from . import (
     display,
     job_check,
     job_runs,
+    job_users,
     links,
     planned,
     priority,
@@ -34,7 +35,7 @@ from . import (
 )
 from .deletion import NamesWhatGoes
 from .filters import AlarmFilter, ValuesFilter
-from .job_form import JobForm
+from .job_form import CHECK, JobForm
 from .pages import ObjectPages, Question, is_confirmed
 from .search import CommandSearch
 
@@ -136,8 +137,11 @@ class JobAdmin(NamesWhatGoes, CommandSearch, ObjectPages[Job]):
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        """The page, with the Run button for those who may."""
+        """The page, with the Run button for those who may, and what a check found."""
         job = kwargs.get("obj")
+        form = context["adminform"].form
+        if CHECK in form.data and not form.errors:
+            context |= self._checked(form.instance)
         if job is not None and self.has_run_permission(request, job):
             context["run_url"] = self.page_url(request, job, "run")
             context |= {"priorities": priority.CHOICES, "default_priority": DEFAULT_PRIORITY}
@@ -145,6 +149,7 @@ class JobAdmin(NamesWhatGoes, CommandSearch, ObjectPages[Job]):
             context["executions_url"] = links.to_admin(request, "jobqueue_execution_changelist")
         if job is not None:
             context["planned"] = planned.of_job(request, job)
+            context["used_by"] = job_users.of_job(request, self.admin_site, job)
             context["runs"] = job_runs.of(request, job)
             if self.has_change_permission(request, job):
                 context["check_url"] = self.page_url(request, job, "check")
@@ -186,10 +191,13 @@ class JobAdmin(NamesWhatGoes, CommandSearch, ObjectPages[Job]):
             "title": gettext("Could it run? %s") % job,
             "job": job,
             "job_url": self.page_url(request, job, "change"),
-            "host": job_check.host(),
-            "findings": list(job_check.findings(job)),
+            **self._checked(job),
         }
         return self.rendered(request, "admin/jobqueue/job/check.html", context)
+
+    def _checked(self, job: Job) -> dict[str, Any]:
+        """Findings are made as the page is written: by then no transaction waits for files."""
+        return {"host": job_check.host(), "findings": job_check.findings(job)}
 
     def ping_page(self, request: HttpRequest, job: Job) -> HttpResponse:
         """The Test ping button."""
@@ -216,7 +224,8 @@ class JobAdmin(NamesWhatGoes, CommandSearch, ObjectPages[Job]):
 
     @admin.display(description=_("command"))
     def command_line(self, job: Job) -> str:
-        return format_html('<pre class="jobqueue-output">{}</pre>', printable(job.command))
+        shown = bash_line(job.argv)
+        return format_html('<pre class="jobqueue-output jobqueue-copy">{}</pre>', shown)
 
     @admin.display(description=_("environment variables"))
     def env_names(self, job: Job) -> str:

@@ -81,6 +81,10 @@ class VariablesField(forms.CharField):
         return _lines(self.prepare_value(initial)) != _lines(data)
 
 
+#: The name of the button that has a Job checked, and not saved.
+CHECK = "_check"
+
+
 class JobForm(_ModelForm):
     """A Job as its editors see it."""
 
@@ -150,6 +154,10 @@ class JobForm(_ModelForm):
         }
         for name in self._defaults:
             self.fields[name].required = False
+
+    def is_valid(self) -> bool:
+        """Whether it may be saved: not what is sent only to be checked."""
+        return super().is_valid() and CHECK not in self.data
 
     def clean(self) -> dict[str, Any]:
         """What was emptied has its default again: a Job needs a name and a command, no more."""

@@ -19,7 +19,7 @@ from django.utils import timezone
 from django.utils.text import Truncator
 
 from .. import conf, output
-from ..commandline import printable
+from ..commandline import bash_line, printable
 from ..languages import in_english
 from ..models import Alarm, Execution, Notify, State
 from .facts import data_of, event_of, is_reminder, link_to
@@ -222,7 +222,7 @@ def _rows(execution: Execution) -> list[tuple[str, str]]:
         by = f"{execution.get_source_display()} {printable(execution.requested_by)}".strip()
     rows = [
         ("Job", printable(execution.job_name)),
-        ("Command", Truncator(printable(execution.command)).chars(COMMAND)),
+        ("Command", Truncator(bash_line(execution.argv)).chars(COMMAND)),
         ("Reason", _reason(execution.reason)),
         ("Return code", "" if execution.return_code is None else str(execution.return_code)),
         ("Attempt", f"{plan.attempt} of {plan.attempts}" if plan else ""),

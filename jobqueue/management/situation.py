@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from django.db.models import Q
 from django.utils import timezone
 
-from ..commandline import printable
+from ..commandline import bash_line, printable
 from ..models import Cluster, Execution, Job, Queue, Source, State
 from ..models.execution import BAD_ENDS, ExecutionQuerySet
 from ..models.fields import DEFAULT_QUEUE
@@ -137,8 +137,9 @@ def _named(execution: Execution, now: datetime) -> str:
 def label(execution: Execution, now: datetime) -> str:
     """The Job or the command, the moment that it is for if the asker named one, the attempt."""
     if execution.source == Source.RECOVERY:
-        return f"recovery run: {printable(execution.command)}"
-    name, at = printable(execution.label), execution.trigger_at
+        return f"recovery run: {bash_line(execution.argv)}"
+    name = printable(execution.job_name) or bash_line(execution.argv)
+    at = execution.trigger_at
     if at is not None:
         name += f" for {clock(at, now)}"
     return ", ".join(filter(None, [name, attempt(execution, now)]))

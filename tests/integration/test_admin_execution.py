@@ -12,6 +12,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from django.utils.html import escape
 from pytest_django import Settings
 
 from jobqueue import conf, queue
@@ -22,6 +23,8 @@ from tests.users import a_client, noted, told
 
 pytestmark = pytest.mark.django_db
 LIST = "/admin/jobqueue/execution/"
+#: Seconds: max_runtime and kill_after.
+Limits = tuple[int | None, int | None]
 
 
 def page(execution: Execution, name: str = "change") -> str:
@@ -151,6 +154,28 @@ class TestRecord:
             page(first), page(later),
         ):  # fmt: skip
             assert word in text, word
+
+    def test_the_command_can_be_pasted_into_bash(self) -> None:
+        execution = an_ended(argv=["sh", "-c", "echo 1\necho \u202e2"])
+        command = escape(r"sh -c $'echo 1\necho \xe2\x80\xae2'")
+        assert f'<pre class="jobqueue-output jobqueue-copy">{command}</pre>' in shown(execution)
+
+    @pytest.mark.parametrize(
+        ("own", "site", "words"),
+        [
+            ((None, None), (None, None), "no alert (the site's); never ended by one (the site's)"),
+            ((None, 5), (60, None), "alert after 1:00 (the site's); ended after 5.0 s"),
+            ((30, None), (60, 90), "alert after 30.0 s; ended after 1:30 (the site's)"),
+            ((0, 0), (60, 90), "no alert; never ended by one"),
+        ],
+    )
+    def test_limits_are_its_own_or_else_the_site_s(
+        self, settings: Settings, own: Limits, site: Limits, words: str
+    ) -> None:
+        settings.JOBQUEUE = {**settings.JOBQUEUE, "MAX_RUNTIME": site[0], "KILL_AFTER": site[1]}
+        seconds = [None if limit is None else timedelta(seconds=limit) for limit in own]
+        execution = an_ended(max_runtime=seconds[0], kill_after=seconds[1])
+        assert f">{escape(words)}<" in shown(execution)
 
     def test_values_of_variables_are_for_those_who_may_change_jobs(self) -> None:
         execution = an_ended(env={"API_KEY": "secret-1"})

@@ -9,14 +9,16 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from jobqueue.api import pause
 from jobqueue.models import Alarm, Execution, Job, Queue, State
-from tests.builders import a_cluster, a_job, a_run, a_waiting, an_ended
+from tests.builders import a_cluster, a_job, a_monitor, a_run, a_schedule, a_waiting, an_ended
 from tests.users import a_client, noted, told
 
 pytestmark = pytest.mark.django_db
@@ -484,6 +486,50 @@ class TestLastRuns:
         assert "1 of 1 run succeeded" in self.shown(job, "view_execution")
 
 
+class TestUsedBy:
+    """Rows of other apps that refer to the Job, such as directory monitors."""
+
+    def shown(self, job: Job, *permissions: str) -> str:
+        return " ".join(a_client("view_job", *permissions).get(page(job)).text.split())
+
+    def test_monitors_by_name_with_links(self) -> None:
+        job = a_job()
+        monitor = a_monitor("/in", name="<In>\n", job=job)
+        a_monitor("/other", name="Another Job's")
+        url = f"/admin/dirmonitor/dirmonitor/{monitor.pk}/change/"
+        text = self.shown(job, "view_dirmonitor")
+        assert f'Directory monitors: <a href="{url}">&lt;In&gt;\\n</a></p>' in text
+        assert "Another Job" not in text
+
+    def test_nothing_uses_it_beside_schedules_and_runs(self) -> None:
+        job = a_job()
+        a_schedule(job=job)
+        an_ended(job=job)
+        Alarm.objects.create(job=job)
+        assert "Used by" not in self.shown(job, "view_dirmonitor", "view_schedule", "view_alarm")
+
+    def test_those_who_may_not_see_them_read_no_names(self) -> None:
+        job = a_job()
+        a_monitor("/in", name="Secret", job=job)
+        assert "Secret" not in self.shown(job, "change_job")
+        assert "Used by" not in self.shown(job, "change_job")
+
+    def test_of_many_the_first_are_named_by_as_many_queries_as_of_one(
+        self, django_assert_num_queries: DjangoAssertNumQueries
+    ) -> None:
+        job, client = a_job(), a_client("view_job", "view_dirmonitor")
+        a_monitor("/in-0", name="Monitor 0", job=job)
+        client.get(page(job))  # what is read once by a process
+        with CaptureQueriesContext(connection) as one:
+            client.get(page(job))
+        for number in range(1, 12):
+            a_monitor(f"/in-{number}", name=f"Monitor {number}", job=job)
+        with django_assert_num_queries(len(one)):
+            text = client.get(page(job)).text
+        assert "Monitor 9</a>, …</p>" in text
+        assert "Monitor 10" not in text
+
+
 class TestCheck:
     def check(self, job: Job) -> str:
         answer = a_client("view_job", "change_job").get(f"/admin/jobqueue/job/{job.pk}/check/")
@@ -523,6 +569,31 @@ class TestCheck:
         assert "Its interpreter is found: sh" in text
         text = self.check(a_job(argv=["program"], env={"PATH": str(program.parent)}))
         assert f"The program is found: {program}" in text
+
+    def test_what_is_typed_is_checked_and_not_saved(self) -> None:
+        job = a_job(argv=["true"])
+        for of in (None, job):
+            answer = save(of, name="Typed", argv="no-such-program", _check="Check")
+            assert "The program no-such-program isn&#x27;t found" in answer.text
+            assert "Not saved yet" in answer.text
+            assert answer.context["adminform"].form["argv"].value() == "no-such-program"
+        assert [(row.name, row.argv) for row in Job.objects.all()] == [(job.name, ["true"])]
+        assert (noted(), Execution.objects.count()) == ([], 0)
+
+    def test_what_is_typed_and_refused_says_why(self) -> None:
+        answer = save(a_job(), argv="echo 'a", _check="Check")
+        assert list(errors(answer)) == ["argv"]
+        assert "Not saved yet" not in answer.text
+
+    def test_what_is_typed_is_checked_for_those_who_may_save_it(self) -> None:
+        job, button = a_job(), 'name="_check"'
+        form = form_of(job, _check="Check")
+        for client in (a_client("view_job", "run_job"), a_client("view_job", "add_job")):
+            assert client.post(page(job), form).status_code == 403
+            assert button not in client.get(page(job)).text
+        assert a_client("view_job", "change_job").post(f"{LIST}add/", form).status_code == 403
+        assert button in a_client("view_job", "add_job").get(f"{LIST}add/").text
+        assert button in a_client("view_job", "change_job").get(page(job)).text
 
     def test_takes_change_job(self) -> None:
         job = a_job()

@@ -224,6 +224,11 @@ class TestLooking:
         assert r"\x1b[2J\nEvil" in out
         assert "\x1b" not in out
 
+    def test_a_command_can_be_pasted_into_bash(self) -> None:
+        a_job(name="Two", argv=["sh", "-c", "a\nb"])
+        assert call("jobs", "list").out.rstrip().endswith(r"sh -c $'a\nb'")
+        assert r"sh -c $'a\nb'" in call("jobs", "show", "Two").out
+
     def test_show(self) -> None:
         job = a_job(name="Report", kill_after=timedelta(hours=2))
         an_ended(job=job, job_name=job.name, state=State.FAILED, return_code=3, reason="code 3")

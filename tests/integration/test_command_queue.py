@@ -280,7 +280,7 @@ class TestList:
         title, line = lines(call("queue", "list").out)
         assert title.split()[:3] == ["ID", "STATE", "CODE"]
         assert line.split()[:4] == [str(row.pk), "timed", "out", "143"]
-        assert line.endswith(r"sh -c 'a\nb\x1b'")
+        assert line.endswith(r"sh -c $'a\nb\e'")
         assert call("queue", "list", "--state", "lost").code == 0
 
     def test_bad_words(self) -> None:

@@ -6,7 +6,7 @@ import os
 import subprocess
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobqueue import commandline
@@ -178,3 +178,38 @@ class TestPrintable:
 
     def test_control_characters_are_shown(self) -> None:
         assert commandline.printable("a\nb\x1b[31m") == "a\\nb\\x1b[31m"
+
+
+class TestBashLine:
+    """What is shown to be copied into a terminal."""
+
+    @given(argvs)
+    @settings(max_examples=40, deadline=None)
+    @pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+    def test_bash_reads_it_back_the_same(self, locale: str, argv: list[str]) -> None:
+        script = f"printf '%s\\0' {commandline.bash_line(argv)}"
+        bash = ["bash", "--norc", "-c", script]
+        printed = subprocess.check_output(bash, env={**os.environ, "LC_ALL": locale})
+        assert printed.decode().split("\0")[:-1] == argv
+
+    @given(argvs)
+    def test_it_is_one_line_without_control_characters(self, argv: list[str]) -> None:
+        assert commandline.bash_line(argv).isprintable()
+
+    @given(st.lists(st.text("aé '\"\\$`!*;~#", min_size=1), min_size=1))
+    def test_words_that_can_be_printed_are_quoted_as_in_any_shell(self, argv: list[str]) -> None:
+        assert commandline.bash_line(argv) == commandline.join(argv)
+
+    @pytest.mark.parametrize(
+        ("word", "shown"),
+        [
+            ("two\nlines", r"$'two\nlines'"),
+            ("a\tb\x1b[31m", r"$'a\tb\e[31m'"),
+            ("it's\r\\", r"$'it\'s\r\\'"),
+            ("gpj.\u202eexe", r"$'gpj.\xe2\x80\xaeexe'"),
+            ("\x01f", r"$'\x01f'"),
+            ("größe 1\n", r"$'größe 1\n'"),
+        ],
+    )
+    def test_others_have_escapes(self, word: str, shown: str) -> None:
+        assert commandline.bash_line(["show", word]) == f"show {shown}"

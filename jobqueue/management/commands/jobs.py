@@ -13,7 +13,7 @@ from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
 from ... import api, queue, requests
-from ...commandline import join, printable
+from ...commandline import bash_line, join, printable
 from ...models import Execution, Job, Schedule
 from ...retrying import Plan
 from .. import (
@@ -159,7 +159,7 @@ class Command(QueueCommand):
         if options.json:
             self.console.say(json_rows.dumps(row))
             return
-        row |= {"argv": job.command, "env": join(f"{k}={v}" for k, v in job.env.items())}
+        row |= {"argv": bash_line(job.argv), "env": join(f"{k}={v}" for k, v in job.env.items())}
         row |= {name: _limit(row[name]) for name in ("max_runtime", "kill_after")}
         row |= {name: _limit(row[name]) for name in row if name.startswith("keep_")}
         row |= {name: lasting(row[name]) for name in ("retry_delay", "retry_max_delay")}
@@ -187,7 +187,7 @@ class Command(QueueCommand):
         job = Job(name=options.name)
         job_options.apply(options, job)
         named.save(job)
-        self.console.say(f"Created: {printable(job.name)} runs {printable(job.command)}")
+        self.console.say(f"Created: {printable(job.name)} runs {bash_line(job.argv)}")
 
     def edit(self, options: Namespace) -> None:
         """Store what changes."""
@@ -195,7 +195,7 @@ class Command(QueueCommand):
         job_options.apply(options, job)
         job.name = job.name if options.rename is None else options.rename
         named.save(job)
-        self.console.say(f"Changed: {printable(job.name)} runs {printable(job.command)}")
+        self.console.say(f"Changed: {printable(job.name)} runs {bash_line(job.argv)}")
 
     def delete(self, options: Namespace) -> None:
         """Delete them all, or none; the record of their runs is kept."""
@@ -267,7 +267,7 @@ def _row(job: Any) -> list[str | Cell]:
         "yes" if job.enabled else Cell("no", "yellow"),
         state(job.last_state) if job.last_state else "-",
         ago(job.last_at, timezone.now()) if job.last_at else "",
-        printable(job.command),
+        bash_line(job.argv),
     ]
 
 
