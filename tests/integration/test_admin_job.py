@@ -266,6 +266,7 @@ class TestRun:
         assert noted() == [("anna", f"Run: execution {execution.pk}.")]
 
     def test_the_place_is_that_of_the_desk(self) -> None:
+        a_cluster()
         a_waiting(queue="etl", priority=1, not_before=timezone.now() + timedelta(hours=1))
         a_recovery(queue="etl")
         a_waiting(queue="etl")
