@@ -28,9 +28,18 @@ class NewestPaginator(_Paginator):
     @cached_property
     def count(self) -> int:
         """How many there are, or `MOST`."""
+        return min(self._counted, MOST)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether there are more than `MOST`."""
+        return self._counted > MOST
+
+    @cached_property
+    def _counted(self) -> int:
         rows: Any = self.object_list
         # Whichever these are: a sort would read all.
-        return int(rows.order_by().values("pk")[:MOST].count())
+        return int(rows.order_by().values("pk")[: MOST + 1].count())
 
 
 class HistoryList(ChangeList):
@@ -49,6 +58,5 @@ class HistoryList(ChangeList):
         for row in rows:
             row.longest = longest
         self.result_list = rows
-        self.is_cut = self.result_count >= MOST
         if any(isinstance(each, ReachFilter) and each.is_near for each in self.filter_specs):
             self.further_url = self.get_query_string({ReachFilter.parameter_name: "all"}, ["p"])

@@ -8,7 +8,7 @@ from functools import update_wrapper
 from typing import Any, TypeVar
 
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.contrib.admin.utils import unquote
+from django.contrib.admin.utils import model_ngettext, unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import Max, Model, QuerySet
 from django.forms import Form
@@ -107,18 +107,24 @@ class ObjectPages(ObjectPermissions[M]):
         question: Question,
         objects: Iterable[M],
         *,
-        unnamed: int = 0,
+        total: int = 1,
         hidden: Iterable[tuple[str, str]] = (),
         form: Form | None = None,
         left_out: str = "",
     ) -> HttpResponse:
-        """A page that names what will be changed; its button posts to the same address."""
+        """A page that names what will be changed, of so many in all.
+
+        Its button posts to the same address.
+        """
+        objects = list(objects)
         context = {
             "media": self.media + form.media if form else self.media,
             "title": question.title,
             "question": question,
             "objects": objects,
-            "unnamed": unnamed,
+            "total": total,
+            "unnamed": max(total - len(objects), 0),
+            "kind": model_ngettext(self.opts, total),
             "left_out": left_out,
             "hidden": [("confirmed", "yes"), *links.carried(request), *hidden],
             "back_url": links.wanted(request),
@@ -156,8 +162,7 @@ class ObjectPages(ObjectPermissions[M]):
         else:
             hidden, pks = [], queryset.values_list("pk", flat=True)
         hidden += [("action", action), *((ACTION_CHECKBOX_NAME, str(pk)) for pk in pks)]
-        unnamed = count - len(named)
-        more: Any = {"unnamed": unnamed, "hidden": hidden, "form": form, "left_out": left_out}
+        more: Any = {"total": count, "hidden": hidden, "form": form, "left_out": left_out}
         return self.ask(request, question, named, **more)
 
     def chosen(self, request: HttpRequest, queryset: QuerySet[M], **still: Any) -> QuerySet[M]:

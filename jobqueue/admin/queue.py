@@ -7,9 +7,11 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.widgets import AdminSplitDateTime
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Count, OuterRef, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
@@ -17,6 +19,7 @@ from django.utils.translation import gettext_lazy
 
 from ..commandline import printable
 from ..models import Execution, Queue
+from ..models.fields import validate_queue_name
 from ..models.queue import LONGEST_PAUSE
 from . import actions, display, links, planned
 from .pages import NotEdited, Question, is_confirmed
@@ -129,12 +132,29 @@ class QueueAdmin(NotEdited[Queue]):
             context[f"{name}_url"] = self.page_url(request, queue, name)
         return super().render_change_form(request, context, *args, **kwargs)
 
+    def get_urls(self) -> list[URLPattern]:
+        """The page that pauses a queue by its name beside the usual ones."""
+        view = self.admin_site.admin_view(self.pause_by_name_page)
+        return [path("pause/", view, name="jobqueue_queue_pause_by_name"), *super().get_urls()]
+
+    def pause_by_name_page(self, request: HttpRequest) -> HttpResponse:
+        """The same as the Pause button, for a queue that was never served nor paused."""
+        name = request.GET.get("queue", "")
+        try:
+            validate_queue_name(name)
+        except ValidationError as error:
+            raise Http404(error.message) from None
+        queue = self.get_queryset(request).filter(name=name).first()
+        if not self.has_control_permission(request, queue):
+            raise PermissionDenied
+        return self.pause_page(request, queue or Queue(name=name))
+
     def pause_page(self, request: HttpRequest, queue: Queue) -> HttpResponse:
         """The Pause button: asks why and for how long."""
         form = PauseForm(request.POST if is_confirmed(request) else None)
         if not form.is_valid():
             return self.ask(request, _PAUSE, [queue], form=form)
-        actions.pause(request, [queue], **form.cleaned_data)
+        (queue,) = actions.pause(request, [queue], **form.cleaned_data)
         return self.to_object(request, queue)
 
     def resume_page(self, request: HttpRequest, queue: Queue) -> HttpResponse:

@@ -17,6 +17,7 @@ from pytest_django import Settings
 
 from jobqueue import conf, queue
 from jobqueue.admin import ExecutionAdmin
+from jobqueue.admin.actions import budget
 from jobqueue.models import Execution, State
 from tests.builders import a_job, a_lost, a_recovery, a_request, a_run, a_waiting, an_end, an_ended
 from tests.users import a_client, noted, told
@@ -573,6 +574,7 @@ class TestActions:
         data: dict[str, Any] = {"action": "cancel", "_selected_action": [waiting[0].pk]}
         asked = client.post(url, {**data, "select_across": "1"})
         assert "and 20 more" in asked.text
+        assert "<strong>120 executions</strong>" in asked.text
         hidden = dict(asked.context["hidden"])
         later = a_waiting(queue="a")
         client.post(url, {**data, **hidden})
@@ -588,6 +590,40 @@ class TestActions:
         data = {**dict(hidden), "_selected_action": pks}
         client.post(LIST, data)
         assert set(Execution.objects.waiting()) == {spared}
+
+    def test_what_takes_too_long_is_left_as_it_was(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(budget, "SECONDS", 0)
+        waiting = [a_waiting() for _ in range(budget.STEP + 2)]
+        client = a_client("view_execution", "stop_execution", username="anna")
+        answer = self.act(client, "cancel", *waiting, confirmed="yes")
+        assert f"{budget.STEP} executions were cancelled" in told(answer)
+        left = Execution.objects.waiting().order_by("-pk")
+        assert f"It took long: 2 executions are left as they were: {links(*left)}." in told(answer)
+        assert "Nothing was changed where" not in told(answer)
+        assert noted() == [("anna", "Cancelled.")] * budget.STEP
+        client = a_client("view_execution", "stop_execution")
+        answer = self.act(client, "cancel", *left, confirmed="yes")
+        assert "are left" not in told(answer)
+        assert not Execution.objects.waiting().exists()
+
+    def test_what_takes_too_long_is_not_run_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(budget, "SECONDS", 0)
+        first, *others = (an_ended(argv=[word]) for word in "abc")
+        client = a_client("view_execution", "run_job", username="anna")
+        answer = self.act(client, "run_again", first, *others, confirmed="yes")
+        again = Execution.objects.waiting().get()
+        assert again.details["again_of"] == first.pk
+        assert noted() == [("anna", f"Run again: execution {again.pk}.")]
+        assert f"are left as they were: {links(*others)}. Choose them again." in told(answer)
+
+    def test_many_are_run_again_with_few_reads(self) -> None:
+        old = [an_ended(argv=[str(number)]) for number in range(40)]
+        client = a_client("view_execution", "run_job")
+        with CaptureQueriesContext(connection) as queries:
+            self.act(client, "run_again", *old, confirmed="yes")
+        assert Execution.objects.waiting().count() == 40
+        reads = [q["sql"] for q in queries if q["sql"].startswith("SELECT")]
+        assert [sql for sql in reads if "details" in sql and "priority" not in sql] == []
 
     def test_run_again_in_the_order_of_arrival(self) -> None:
         old = [an_ended(argv=["a"]), an_ended(argv=["b"])]
@@ -677,7 +713,8 @@ class TestActions:
         assert noted() == []
 
     @pytest.mark.parametrize("name", ["cancel", "set_priority"])
-    def test_more_than_a_form_can_carry(self, name: str) -> None:
+    def test_more_than_a_form_can_carry(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(budget, "SECONDS", float("inf"))
         count = 1_200
         requests = [a_request() for _ in range(count)]
         Execution.objects.bulk_create(requests)
@@ -702,6 +739,10 @@ class TestActions:
         assert priorities(execution) == [5]
         assert state(execution) in ("waiting", "running")
         assert not asked_to_stop(execution)
+
+
+def links(*executions: Execution) -> str:
+    return ", ".join(f'<a href="{page(each)}">#{each.pk}</a>' for each in executions)
 
 
 def priorities(*executions: Execution) -> list[int]:

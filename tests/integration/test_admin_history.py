@@ -65,11 +65,21 @@ class TestLongHistory:
         self, admin_client: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(history, "MOST", 60)
-        for _ in range(59):
+        for _ in range(60):
             an_ended()
-        assert "These are the newest" not in admin_client.get(LIST).text
+        text = admin_client.get(LIST, {"q": "true"}).text
+        assert "60 results" in text
+        assert "Select all 60 executions" in text
+        assert "more than" not in text
+        assert "These are the newest" not in text
         for _ in range(3):
             an_ended()
+        text = admin_client.get(LIST, {"q": "true"}).text
+        for words in ("results", "executions"):
+            assert f"more than 60 {words}" in text
+            assert f"60 {words}" not in text.replace(f"more than 60 {words}", "")
+        assert "Select all, more than 60" in text
+        assert "All selected, more than 60" in text
         answer = admin_client.get(LIST, {"p": "2"})
         assert "These are the newest 60;" in answer.text
         assert len(answer.context["cl"].result_list) == 10

@@ -16,9 +16,20 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
+from jobqueue import desk
 from jobqueue.api import pause
+from jobqueue.desk import reading
 from jobqueue.models import Alarm, Execution, Job, Queue, State
-from tests.builders import a_cluster, a_job, a_monitor, a_run, a_schedule, a_waiting, an_ended
+from tests.builders import (
+    a_cluster,
+    a_job,
+    a_monitor,
+    a_recovery,
+    a_run,
+    a_schedule,
+    a_waiting,
+    an_ended,
+)
 from tests.users import a_client, noted, told
 
 pytestmark = pytest.mark.django_db
@@ -264,6 +275,27 @@ class TestRun:
         assert "place 2 in the queue etl" in told(answer)
         assert f'href="/admin/jobqueue/execution/{execution.pk}/change/"' in told(answer)
         assert noted() == [("anna", f"Run: execution {execution.pk}.")]
+
+    def test_the_place_is_that_of_the_desk(self) -> None:
+        a_cluster()
+        a_waiting(queue="etl", priority=1, not_before=timezone.now() + timedelta(hours=1))
+        a_recovery(queue="etl")
+        a_waiting(queue="etl")
+        client = a_client("view_job", "run_job")
+        answer = client.post(page(a_job(queue="etl"), "run"))
+        assert "place 3 in the queue etl" in told(answer)
+
+    def test_the_place_beyond_what_the_desk_reads(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        a_waiting(queue="etl", priority=1, not_before=timezone.now() + timedelta(hours=1))
+        for _ in range(3):
+            a_waiting(queue="etl")
+        monkeypatch.setattr(reading, "READ", 2)
+        client = a_client("view_job", "run_job")
+        answer = client.post(page(a_job(queue="etl"), "run"))
+        assert "place 4 in the queue etl" in told(answer)
+        monkeypatch.setattr(desk, "COUNTED", 2)
+        answer = client.post(page(a_job(queue="etl"), "run"))
+        assert "place 2+ in the queue etl" in told(answer)
 
     def test_a_second_one_waits_already(self) -> None:
         job = a_job()

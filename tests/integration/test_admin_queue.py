@@ -103,6 +103,56 @@ def test_a_time_that_is_over(etl: Queue, operator: Client) -> None:
     assert not is_paused(etl)
 
 
+class TestByName:
+    """A queue that was never served nor paused, but in which something waits."""
+
+    URL = f"{LIST}pause/?queue=night"
+    FORM = {"confirmed": "yes", "reason": "The partner moves.", "until_0": "", "until_1": ""}
+
+    def test_asks_the_same_and_makes_its_row(self, operator: Client) -> None:
+        asked = operator.get(self.URL)
+        assert "<li>night</li>" in asked.text
+        assert 'name="reason"' in asked.text
+        assert not Queue.objects.exists()
+        answer: Any = operator.post(self.URL, self.FORM)
+        row = Queue.objects.get(name="night")
+        assert is_paused(row)
+        assert (row.paused_by, row.pause_reason) == ("anna", "The partner moves.")
+        assert answer.url == page(row, "change")
+        assert noted() == [("anna", "Paused. The partner moves.")]
+
+    def test_comes_back_to_the_desk(self, operator: Client) -> None:
+        desk = "/admin/jobqueue/execution/desk/"
+        answer: Any = operator.post(f"{self.URL}&next={desk}", self.FORM)
+        assert answer.url == desk
+
+    def test_one_that_has_a_row_by_now(self, operator: Client, etl: Queue) -> None:
+        operator.post(f"{LIST}pause/?queue=etl", self.FORM)
+        assert is_paused(etl)
+        assert Queue.objects.count() == 1
+
+    @pytest.mark.parametrize("name", ["", "N", "a b", "a" * 65, "<b>", "%00"])
+    def test_what_is_no_name(self, operator: Client, name: str) -> None:
+        assert operator.get(f"{LIST}pause/", {"queue": name}).status_code == 404
+        assert operator.post(f"{LIST}pause/?queue={name}", self.FORM).status_code == 404
+        assert not Queue.objects.exists()
+
+    def test_takes_control_queue_and_a_token(self) -> None:
+        assert a_client("view_queue", "stop_execution").get(self.URL).status_code == 403
+        client = a_client("control_queue", enforce_csrf_checks=True)
+        assert client.post(self.URL, self.FORM).status_code == 403
+        assert not Queue.objects.exists()
+
+    def test_the_desk_leads_there(self) -> None:
+        a_waiting(queue="night")
+        desk = "/admin/jobqueue/execution/desk/"
+        assert (
+            f'href="{self.URL}&amp;next='
+            in a_client("view_execution", "control_queue").get(desk).text
+        )
+        assert "/pause/" not in a_client("view_execution").get(desk).text
+
+
 def test_resume(etl: Queue, operator: Client) -> None:
     queue.pause("etl", "anna")
     answer = operator.post(page(etl, "resume"))

@@ -17,13 +17,18 @@ from .telling import record, tell, user_name
 
 def pause(
     request: HttpRequest, queues: Iterable[Queue], reason: str, until: datetime | None
-) -> None:
-    """Let queues start nothing, until they are resumed or until a time."""
-    for queue in queues:
-        api.pause(queue.name, user_name(request), reason, until)
+) -> list[Queue]:
+    """Let queues start nothing, until they are resumed or until a time.
+
+    Returns:
+        Their rows, which not each has had before.
+    """
+    paused = [api.pause(queue.name, user_name(request), reason, until) for queue in queues]
+    for queue in paused:
         note = f"Paused{_end(until)}."
         record(request, [queue], f"{note} {reason}".strip())
         tell(request, messages.SUCCESS, _("The queue {queue} is paused."), queue=queue.name)
+    return paused
 
 
 def resume(request: HttpRequest, queues: Iterable[Queue]) -> None:

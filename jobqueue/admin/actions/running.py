@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
@@ -15,12 +16,13 @@ from django.utils.translation import ngettext
 
 from ... import api, desk
 from ...commandline import printable
-from ...desk.forecast import SOON
+from ...desk.forecast import SOON, Place
 from ...languages import translated
 from ...models import Execution, Job, Queue, Schedule, Source
 from ...models.execution import DEFAULT_PRIORITY
 from ...queue import DETAILS_OF_A_RUN
 from .. import links
+from .budget import STEP, Budget, tell_left
 from .once import once
 from .telling import list_of, no_cluster, record, shortened, tell, user_name
 
@@ -50,14 +52,22 @@ def run_again(request: HttpRequest, execution: Execution) -> None:
 
 
 @once
-def run_all_again(request: HttpRequest, executions: Iterable[Execution]) -> None:
-    """Queue the same requests as :func:`run_again`, and tell of all in one message."""
+def run_all_again(request: HttpRequest, executions: Sequence[Execution]) -> None:
+    """Queue the same requests as :func:`run_again`, and tell of all in one message.
+
+    What doesn't fit into the budget is left as it was, which is told, too.
+    """
+    budget = Budget()
     done: list[tuple[int, str]] = []
-    left: list[tuple[int, str]] = []
-    for execution in executions:
+    refused: list[tuple[int, str]] = []
+    left: list[int] = []
+    for number, execution in _whole(executions):
+        if number and budget.is_spent:
+            left = [each.pk for each in executions[number:]]
+            break
         again, why_not = _queued_again(request, execution)
         if again is None:
-            left.append((execution.pk, why_not))
+            refused.append((execution.pk, why_not))
         else:
             done.append((again.pk, ""))
             _note_again(request, execution, again)
@@ -69,9 +79,10 @@ def run_all_again(request: HttpRequest, executions: Iterable[Execution]) -> None
         )
         listed = list_of(request, done)
         tell(request, messages.SUCCESS, text, count=len(done), executions=listed)
-    if left:
+    if refused:
         text = _("Not run again: {executions}.")
-        tell(request, messages.WARNING, text, executions=list_of(request, left))
+        tell(request, messages.WARNING, text, executions=list_of(request, refused))
+    tell_left(request, left)
     if text := no_cluster():
         tell(request, messages.WARNING, text)
 
@@ -82,6 +93,14 @@ def run_schedule(request: HttpRequest, schedule: Schedule) -> None:
     wanted = {"priority": schedule.priority, "queue": schedule.queue or None}
     if execution := _enqueue(request, schedule.job, schedule.job.name, **wanted):
         record(request, [schedule], f"Run now: execution {execution.pk}.")
+
+
+def _whole(executions: Sequence[Execution]) -> Iterator[tuple[int, Execution]]:
+    """The same, counted from 0, with what a list leaves out; read one by one it takes long."""
+    for start in range(0, len(executions), STEP):
+        pks = [each.pk for each in executions[start : start + STEP]]
+        found = Execution.objects.select_related("job").defer("log_tail").in_bulk(pks)
+        yield from ((start + i, found[pk]) for i, pk in enumerate(pks) if pk in found)
 
 
 def _queued_again(request: HttpRequest, execution: Execution) -> tuple[Execution | None, str]:
@@ -159,24 +178,44 @@ def _told_as(answer: api.Enqueued) -> tuple[int, str]:
 
 
 def _place(execution: Execution) -> str:
-    ahead = Q(priority__lt=execution.priority) | Q(
-        priority=execution.priority, queued_at__lt=execution.queued_at
-    )
-    place = Execution.objects.filter(ahead, queue=execution.queue).waiting().count() + 1
-    values = {"place": place, "queue": execution.queue}
-    if Queue.objects.filter(name=execution.queue).paused(timezone.now()).exists():
-        return _("place %(place)d in the queue %(queue)s, which is paused") % values
-    shown = _("place %(place)d in the queue %(queue)s") % values
-    return ", ".join(filter(None, [shown, _start(execution)]))
+    now, queue = timezone.now(), execution.queue
+    # None: beyond what the desk reads, or started by now.
+    number, expected = _on_desk(execution, now) or (_ahead(execution, now) + 1, None)
+    place = str(number) if number <= desk.COUNTED else f"{desk.COUNTED}+"
+    values = {"place": place, "queue": queue}
+    if Queue.objects.filter(name=queue).paused(now).exists():
+        return _("place %(place)s in the queue %(queue)s, which is paused") % values
+    shown = _("place %(place)s in the queue %(queue)s") % values
+    return ", ".join(filter(None, [shown, _start(expected, now)]))
 
 
-def _start(execution: Execution) -> str:
-    """When it will start, if that is known and not now."""
-    now = timezone.now()
+def _on_desk(execution: Execution, now: datetime) -> tuple[int, Place] | None:
+    """Which one it is in the line of its queue on the desk, counted from 1, and when it starts."""
     try:
-        found = desk.places(now).get(execution.pk)
+        found = desk.read(now)
     except DatabaseError:
-        return ""  # it is queued: nothing that only informs may look like a failure
+        return None  # it is queued: nothing that only informs may look like a failure
+    for queue in found.queues:
+        for number, item in enumerate(queue.waiting, 1):
+            if item.execution.pk == execution.pk:
+                return number, item.place
+    return None
+
+
+def _ahead(execution: Execution, now: datetime) -> int:
+    """How many that may start are served before it; `desk.COUNTED` stands for that or more."""
+    same = Q(priority=execution.priority)
+    ahead = (
+        Q(priority__lt=execution.priority)
+        | same & Q(queued_at__lt=execution.queued_at)
+        | same & Q(queued_at=execution.queued_at, pk__lt=execution.pk)
+    )
+    rows = Execution.objects.filter(ahead, queue=execution.queue).exclude(not_before__gt=now)
+    return int(rows.waiting().order_by().values("pk")[: desk.COUNTED].count())
+
+
+def _start(found: Place | None, now: datetime) -> str:
+    """When it will start, if that is known and not now."""
     if found is None or found.starts_at is None or found.starts_at - now < SOON:
         return ""
     text = _("starts after %s") if found.is_earliest else _("starts about %s")

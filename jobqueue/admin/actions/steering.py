@@ -15,10 +15,9 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from ... import api
 from ...models import Execution, Source, State
+from .budget import STEP, Budget, tell_left
 from .telling import NAMED, list_of, record, tell, user_name
 
-#: So many are changed in one transaction, and the queue goes on between two.
-STEP = 100
 _NOT_WAITING = gettext_lazy("Nothing was changed where it doesn't wait any more: {executions}.")
 _NOT_RUNNING = gettext_lazy("Nothing was changed where it doesn't run any more: {executions}.")
 
@@ -122,10 +121,17 @@ def _steer(
     done_text: Callable[[int], str],
     late_text: str,
 ) -> None:
-    """Change each, note it, and tell which were changed and which had changed by themselves."""
-    rows, who = list(executions), user_name(request)
+    """Change each, note it, and tell which were changed and which had changed by themselves.
+
+    What doesn't fit into the budget is left as it was, which is told, too.
+    """
+    budget, rows, who = Budget(), list(executions), user_name(request)
     done: list[int] = []
+    left: list[Execution] = []
     for start in range(0, len(rows), STEP):
+        if start and budget.is_spent:
+            rows, left = rows[:start], rows[start:]
+            break
         with transaction.atomic(using=router.db_for_write(Execution)):
             changed = [row for row in rows[start : start + STEP] if change(row, who)]
             record(request, changed, note)
@@ -141,3 +147,4 @@ def _steer(
         }
         listed = list_of(request, [(pk, states.get(pk, _("deleted"))) for pk in late])
         tell(request, messages.WARNING, late_text, executions=listed)
+    tell_left(request, [row.pk for row in left])

@@ -71,24 +71,30 @@ class QueueRow:
 
 def of(request: HttpRequest, found: Desk, row: QueueDesk) -> QueueRow:
     pk = row.row.pk if row.row else None
-    page = "jobqueue_queue"
     may_see = actions.may(request.user, "view_queue", row.row)
-    may = pk is not None and actions.may(request.user, "control_queue", row.row)
-    steer = links.to_admin(request, f"{page}_{'resume' if row.is_paused else 'pause'}", pk or 0)
+    may = actions.may(request.user, "control_queue", row.row)
     executions = links.to_admin(request, "jobqueue_execution_changelist")
     beyond = row.count - min(len(row.waiting), line.SHOWN)
     return QueueRow(
         name=row.name,
-        url=links.to_admin(request, f"{page}_change", pk) if pk and (may_see or may) else "",
+        url=links.to_admin(request, "jobqueue_queue_change", pk) if pk and (may_see or may) else "",
         state=display.signed("paused", "‖", _("paused")) if row.is_paused else "",
         banners=list(_banners(request, found, row)),
         running=_running(request, found, row),
         line=line.of(request, found, row),
         more=_more(row, beyond) if beyond else "",
         more_url=f"{executions}?state__exact={State.WAITING}&queue={row.name}",
-        pause_url="" if row.is_paused or not may else steer,
-        resume_url=steer if row.is_paused and may else "",
+        pause_url=_pause_url(request, row) if may and not row.is_paused else "",
+        resume_url=(
+            links.to_admin(request, "jobqueue_queue_resume", pk) if may and row.is_paused else ""
+        ),
     )
+
+
+def _pause_url(request: HttpRequest, row: QueueDesk) -> str:
+    """By its name, which what waits has given it before it was ever served."""
+    url = links.to_admin(request, "jobqueue_queue_pause_by_name")
+    return f"{url}?queue={row.name}" if url else ""
 
 
 def is_full(queue: QueueDesk) -> bool:
