@@ -515,6 +515,21 @@ class TestSecrets:
             (["x", "--ask-password", "-v"], []),
             (["x", "--password="], []),
             (["reset-passwords", "ftp://ada@host/in", "a=b", "="], []),
+            (["curl", "-u", "me:hunter2", "https://host/"], [2]),
+            (
+                ["curl", "-ume:hunter2", "--user=me:hunter2", "--proxy-user", "me:hunter2"],
+                [2, 3, 4],
+            ),
+            (["curl", "-H", "Authorization: Bearer hunter2", "-H", "X-Api-Key:hunter2"], [3, 5]),
+            (["http", "Bearer", "hunter2", "Cookie: a=hunter2"], [2, 4]),
+            (["curl", "https://host/?a=1&access_token=hunter2", "https://hunter2@host/"], [2, 3]),
+            (["mysql", "-phunter2", "shop"], [2]),
+            (["x", "-p", "hunter2"], [2]),
+            (["sh", "-c", "mysqldump -phunter2 shop | gzip"], [3]),
+            (["x", "PWD=hunter2;Server=db", "--dsn", "hunter2"], [2, 3]),
+            (["docker", "run", "-u", "1000:1000", "-p", "8080:80", "-ti", "basic"], []),
+            (["find", "/in", "-path", "./a", "-print"], []),
+            (["mkdir", "-p", "/srv/in", "--user", "me", "https://host/?page=2", "12:30"], []),
         ],
     )
     def test_those_of_a_command_line_are_told(self, argv: list[str], numbers: list[int]) -> None:
@@ -527,10 +542,49 @@ class TestSecrets:
         assert done.err.startswith("Note: Job J: in the file is what looks") == bool(numbers)
         assert call("jobqueue_export", "--with-secrets").err == ""
 
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            *((name, "hunter2") for name in "MYSQL_PWD SMTP_PWD LDAP_BIND_PW GITHUB_PAT".split()),
+            *((name, "hunter2") for name in "PIN CREDENTIALS DB_CRED bearer sessionCookie".split()),
+            *((name, "hunter2") for name in ("SSH_PRIVATE", "DBPWD", "PWD")),
+            ("SENTRY_DSN", "https://hunter2@host/1"),
+            ("TARGET", "https://hunter2@host/1"),
+            ("TARGET", "sftp://me:hunter2/3@host/1"),
+            ("TARGET", "https://host/in?a=1&sig=hunter2"),
+            ("TARGET", "Server=db;Uid=me;Pwd=hunter2"),
+        ],
+    )
+    def test_a_variable_that_looks_secret_stays(self, name: str, value: str) -> None:
+        a_job(name="J", argv=["x"], env={name: value})
+        done = call("jobqueue_export")
+        assert "hunter2" not in done.out + done.err
+        assert done.err == f"Note: without the values of Job J: {name}.\n"
+
+    def test_the_others_are_told_for_their_values_are_in_the_file(self) -> None:
+        env = {
+            "PATH": "/opt/bin:/bin",
+            "LANG": "C",
+            "BOTSENV": "prod",
+            "PWDIR": "/srv",
+            "PWD": "/srv",
+            "SPIN": "1",
+            "PATTERN": "a@b",
+            "URL": "https://host:80/in?page=2",
+        }
+        a_job(name="J", argv=["x"], env=env)
+        done = call("jobqueue_export", "--json")
+        assert json.loads(done.out)["jobs"][0]["env"] == env
+        told = ", ".join(sorted(env))
+        assert done.err == f"Note: Job J: in the file are the values of {told}.\n"
+
     def test_they_stay_where_they_are(self, job: Job, tmp_path: Path) -> None:
         done = call("jobqueue_export")
         assert not any(word in done.out for word in ("abc", "def", "ghi"))
-        note = "Note: without the values of Job J: API_TOKEN, DATABASE, DB_PASSWORD.\n"
+        note = (
+            "Note: without the values of Job J: API_TOKEN, DATABASE, DB_PASSWORD.\n"
+            "Note: Job J: in the file are the values of LANG.\n"
+        )
         assert done.err == note
         Job.objects.update(env={**job.env, "API_TOKEN": "another", "LANG": "D"})
         shown = take(tmp_path, done.out, "--apply")

@@ -25,9 +25,9 @@ _EXAMPLES = """examples:
 The file is in the same order each time, names instead of ids, and says only what isn't the default,
 so that it can be kept in git. jobqueue_import takes it on another system.
 
-Variables that look like secrets (API_TOKEN, DB_PASSWORD, an address with a password) have null for
-a value, and the other system keeps its own. What a command line says is written as it is;
-a note names words of it that look like secrets.
+Variables that look like secrets (API_TOKEN, MYSQL_PWD, an address with a user in it) have null for
+a value, and the other system keeps its own; notes name the others, whose values are in the file.
+What a command line says is written as it is; a note names words of it that look like secrets.
 """
 
 
@@ -88,6 +88,8 @@ def _notes(portable: Portable, row: Model) -> Iterator[str]:
     if exposed := portable.exposed(row):
         words = ", ".join(exposed)
         yield f"{whose}: in the file is what looks like a secret ({words}). Use a variable instead."
+    if shown := portable.shown(row):
+        yield f"{whose}: in the file are the values of {', '.join(shown)}."
 
 
 def _replace(path: Path, text: str, *, is_secret: bool) -> None:
