@@ -230,6 +230,8 @@ class _Jobs(Portable):
     def value(self, row: Any, name: str, given: Any, find: Find) -> Any:
         if name == "ping_url" and given is None:
             return row.ping_url
+        if name == "recipients" and isinstance(given, str):
+            recipients.check_form(given)
         if name == "env" and isinstance(given, dict):
             there = {key: row.env.get(key) if text is None else text for key, text in given.items()}
             given = {key: text for key, text in there.items() if text is not None}
@@ -254,7 +256,8 @@ class _Jobs(Portable):
         environment, told = entry.get("environment"), entry.get("recipients")
         if environment and isinstance(environment, str):
             yield Need("environment", "ENVIRONMENTS", environment)
-        for word in recipients.names(told) if isinstance(told, str) else ():
+        words = recipients.names(told) if isinstance(told, str) else ()
+        for word in filter(recipients.may_be_name, words):
             setting = "CHANNELS" if recipients.is_channel(word) else "RECIPIENTS"
             yield Need("recipients", setting, word)
 

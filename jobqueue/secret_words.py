@@ -1,6 +1,6 @@
 """Which variables, and which words of a command line, look like secrets.
 
-It is a guess, for notes and for what is left out of a file: nothing that has to be safe rests on it.
+It is a guess, for notes and for what is left out of a file: nothing may rely on it to be safe.
 """
 
 from __future__ import annotations
@@ -11,8 +11,11 @@ from collections.abc import Iterator, Sequence
 
 #: Words of a name. What Django hides in its reports of errors counts for variables as well.
 _WORDS = frozenset(
-    "TOKEN KEY APIKEY SECRET PASSWORD PASSWD PASSPHRASE PASS PWD PW PAT PIN OTP JWT DSN BEARER "
-    "COOKIE PRIVATE SIG SIGNATURE AUTH AUTHORIZATION".split()
+    (
+        *("TOKEN", "KEY", "APIKEY", "SECRET", "AUTH", "AUTHORIZATION", "BEARER", "COOKIE", "JWT"),
+        *("PASSWORD", "PASSWD", "PASSPHRASE", "PASS", "PWD", "PW", "PAT", "PIN", "OTP"),
+        *("DSN", "PRIVATE", "SIG", "SIGNATURE"),
+    )
 )
 _WORD_ENDS = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])")
 #: The shell's own variables: where it is.
@@ -44,17 +47,22 @@ def is_secret(name: str, value: object) -> bool:
     )
 
 
-def exposed_words(argv: Sequence[str]) -> Iterator[int]:
-    """The numbers, from 1, of words that are a secret, or name the next one as a secret."""
+def exposed_words(argv: Sequence[str], *, depth: int = 2) -> Iterator[int]:
+    """The numbers, from 1, of words that are a secret, or name the next one as a secret.
+
+    Args:
+        argv: the words.
+        depth: how deep lines within them are looked into, as a header in a line for a shell.
+    """
     program = argv[0].rpartition("/")[2] if argv else ""
-    for number, (word, following) in enumerate(zip(argv, [*argv[1:], "-"], strict=True), start=1):
-        if _exposes(word, following, program):
+    for number, (word, following) in enumerate(zip(argv, [*argv[1:], "-"], strict=False), start=1):
+        if _exposes(word, following, program, depth):
             yield number
 
 
-def _exposes(word: str, following: str, program: str) -> bool:
-    if any(char.isspace() for char in word.strip()):
-        return any(exposed_words(_split(word)))  # a line for a shell, or a header
+def _exposes(word: str, following: str, program: str, depth: int) -> bool:
+    if depth and any(char.isspace() for char in word.strip()):
+        return any(exposed_words(_split(word), depth=depth - 1))  # a line for a shell, or a header
     if _SECRET_IN_ADDRESS.search(word) or _is_in_query(word):
         return True
     is_followed = not following.startswith("-")
