@@ -31,6 +31,10 @@ _WORDS = {
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)", re.ASCII)
+# Digits of a number; Python refuses one of some thousands in words of its own.
+_MOST_DIGITS = 1000
+_TOO_LONG = f"a number has more than {_MOST_DIGITS} digits."
+_JSON_TEXT_OR_NUMBER = re.compile(r'"(?:\\.|[^"\\])*"|[0-9]+', re.DOTALL)
 _FLOAT = re.compile(r"[-+]?[0-9]+\.[0-9]*([eE][-+]?[0-9]+)?", re.ASCII)
 # To YAML 1.1, which folds them; only with double quotes are they written by their numbers.
 _OTHER_LINE_ENDS = re.compile("[\x85\u2028\u2029]")
@@ -140,6 +144,10 @@ def _texts(value: object, depth: int = 0) -> Iterator[str]:
 
 
 def _read_json(text: str) -> object:
+    for found in _JSON_TEXT_OR_NUMBER.finditer(text):
+        if found[0][0] != '"' and len(found[0]) > _MOST_DIGITS:
+            line = text.count("\n", 0, found.start()) + 1
+            raise ValueError(f"Line {line}: {_TOO_LONG}")
     try:
         return json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
     except json.JSONDecodeError as error:
@@ -221,6 +229,8 @@ class _Document:
         if depth > DEEPEST:
             raise _refused(event, "it is nested too deeply.")
         if isinstance(event, self._yaml.ScalarEvent):
+            if event.implicit[0] and _is_too_long(event.value):
+                raise _refused(event, _TOO_LONG)
             return _plain(event.value) if event.implicit[0] else event.value
         if isinstance(event, self._yaml.SequenceStartEvent):
             return [self._value(item, depth + 1) for item in self._items()]
@@ -246,6 +256,10 @@ class _Document:
 
 def _refused(event: Any, reason: str) -> ValueError:
     return ValueError(f"Line {event.start_mark.line + 1}: {reason}")
+
+
+def _is_too_long(text: str) -> bool:
+    return len(text) > _MOST_DIGITS and _INTEGER.fullmatch(text) is not None
 
 
 def _plain(text: str) -> object:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime, timedelta
 from graphlib import TopologicalSorter
@@ -17,6 +16,7 @@ from .commandline import join
 from .documents import Entry
 from .models import Job, Schedule
 from .models.schedule import OVER
+from .secret_words import exposed_words, is_secret
 
 #: What a file has to give for a field, and how that is said; for all others its field decides.
 _TAKEN: tuple[tuple[type[models.Field[Any, Any]], tuple[type, ...], str], ...] = (
@@ -30,7 +30,6 @@ _TAKEN: tuple[tuple[type[models.Field[Any, Any]], tuple[type, ...], str], ...] =
 )
 #: The longest time that all databases can store, in microseconds.
 _LONGEST = timedelta(microseconds=2**63 - 1)
-_PASSWORD_IN_ADDRESS = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
 
 #: The row of a model that goes by a name; raises a ValueError if there is none.
 Find = Callable[[type[models.Model], str], models.Model]
@@ -201,6 +200,10 @@ class Portable:
         """What looks secret and is written all the same, in words."""
         return []
 
+    def shown(self, row: models.Model) -> list[str]:
+        """What a file has the value of and may be a secret though it doesn't look so."""
+        return []
+
     def needs(self, entry: Entry) -> Iterator[Need]:
         """What the row of which a file says this needs of the settings."""
         return iter(())
@@ -222,11 +225,13 @@ class _Jobs(Portable):
             return value and None
         if name != "env" or with_secrets or not isinstance(value, dict):
             return value
-        return {key: None if _is_secret(key, text) else text for key, text in value.items()}
+        return {key: None if is_secret(key, text) else text for key, text in value.items()}
 
     def value(self, row: Any, name: str, given: Any, find: Find) -> Any:
         if name == "ping_url" and given is None:
             return row.ping_url
+        if name == "recipients" and isinstance(given, str):
+            recipients.check_form(given)
         if name == "env" and isinstance(given, dict):
             there = {key: row.env.get(key) if text is None else text for key, text in given.items()}
             given = {key: text for key, text in there.items() if text is not None}
@@ -234,26 +239,25 @@ class _Jobs(Portable):
 
     def secrets(self, row: Any) -> list[str]:
         env = row.env if isinstance(row.env, dict) else {}
-        found = sorted(name for name, text in env.items() if _is_secret(name, text))
+        found = sorted(name for name, text in env.items() if is_secret(name, text))
         return [*found, *(["ping_url"] if row.ping_url else [])]
 
     def exposed(self, row: Any) -> list[str]:
         """Words of the command line: without them it would be another one."""
         argv = row.argv if isinstance(row.argv, list) else []
-        words = list(map(str, argv))
-        after = [*words[1:], "-"]
-        found = (
-            number
-            for number, (word, value) in enumerate(zip(words, after, strict=False), start=1)
-            if _has_secret(word, value)
-        )
+        found = exposed_words(list(map(str, argv)))
         return [f"word {number} of its command line" for number in found]
+
+    def shown(self, row: Any) -> list[str]:
+        env = row.env if isinstance(row.env, dict) else {}
+        return sorted(name for name, text in env.items() if not is_secret(name, text))
 
     def needs(self, entry: Entry) -> Iterator[Need]:
         environment, told = entry.get("environment"), entry.get("recipients")
         if environment and isinstance(environment, str):
             yield Need("environment", "ENVIRONMENTS", environment)
-        for word in recipients.names(told) if isinstance(told, str) else ():
+        words = recipients.names(told) if isinstance(told, str) else ()
+        for word in filter(recipients.may_be_name, words):
             setting = "CHANNELS" if recipients.is_channel(word) else "RECIPIENTS"
             yield Need("recipients", setting, word)
 
@@ -333,23 +337,3 @@ def _storable(value: Any) -> Any:
     if isinstance(value, timedelta) and abs(value) > _LONGEST:
         raise OverflowError("it is too long.")
     return value
-
-
-def _is_secret(name: str, value: object) -> bool:
-    """Whether a variable looks like one that only the system itself should know.
-
-    By its name, as for Django's own reports of errors, or as an address with a password in it.
-    """
-    from django.views.debug import get_default_exception_reporter_filter
-
-    hidden = get_default_exception_reporter_filter().hidden_settings
-    return bool(hidden.search(name) or _PASSWORD_IN_ADDRESS.search(str(value)))
-
-
-def _has_secret(word: str, following: str) -> bool:
-    """Whether a word of a command line names a secret that it, or the next one, is."""
-    name, has_value, value = word.partition("=")
-    if has_value:
-        return bool(value) and _is_secret(name, word)
-    is_option = word.startswith("-") and not following.startswith("-")
-    return _is_secret(name if is_option else "", word)

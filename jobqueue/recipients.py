@@ -178,6 +178,22 @@ def of_channel(word: str) -> Audience:
     return Audience(name, (word,), kind)
 
 
+def may_be_name(word: str) -> bool:
+    """Whether some settings may have a group or channel of this name."""
+    return _is_set(word) or is_channel(word) or (word.isprintable() and ":" not in word)
+
+
+def check_form(text: str) -> None:
+    """Refuse a word that no settings can make an address, a group or a channel.
+
+    Raises:
+        ValueError: there is one.
+    """
+    for word in _words(text):
+        if "@" in word or not may_be_name(word):
+            check(word)
+
+
 def names(text: str) -> list[str]:
     """The words of a field that are no addresses: groups and channels, known or not."""
     return [word for word in _words(text) if "@" not in word]

@@ -189,13 +189,25 @@ def problems(profile: object) -> Iterator[str]:
         yield f"it has no setting {unknown[0]!r}; known: {', '.join(sorted(KEYS))}"
     if not profile.get("host"):
         yield "it names no host"
+    elif any(not char.isprintable() or char.isspace() for char in str(profile["host"])):
+        yield "its host has blanks or control characters"
+    for key in ("user", "password"):
+        if not isinstance(profile.get(key, ""), str):
+            yield f"its {key} isn't text"
     port = profile.get("port", 25)
     if isinstance(port, bool) or not isinstance(port, int) or not 0 < port < 65536:
         yield "its port isn't a number from 1 to 65535"
-    if profile.get("tls", "none") not in TLS:
-        yield f"its tls is none of {', '.join(TLS)}"
+    yield from _tls_problems(profile.get("tls", "none"), port)
     if (own := profile.get("sender")) and (wrong := problem_of_sender(str(own))):
         yield f"its sender: {wrong}"
+
+
+def _tls_problems(tls: object, port: object) -> Iterator[str]:
+    usual = _TLS_OF_PORT.get(port) if isinstance(port, int) else None
+    if tls not in TLS:
+        yield f"its tls is none of {', '.join(TLS)}"
+    elif usual and tls not in ("none", usual):
+        yield f"its tls is {tls}, but port {port} is for {usual}"
 
 
 def shows_password(profile: object) -> bool:

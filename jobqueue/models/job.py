@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from datetime import timedelta
 from typing import Any
 
@@ -27,6 +28,8 @@ from .fields import (
 )
 from .primary import PrimaryManager
 
+#: Categories of characters: controls, separators of lines and of paragraphs.
+_LINE_BREAKING = ("Cc", "Zl", "Zp")
 _DELAYS = (timedelta(0), retrying.LONGEST)
 
 
@@ -261,6 +264,9 @@ class Job(models.Model):
 
         What is good gets its reading of return codes, as by a save.
         """
+        if any(unicodedata.category(char) in _LINE_BREAKING for char in self.name):
+            text = _("A name can't have line breaks or other control characters.")
+            raise ValidationError({"name": text})
         self._clean_retries()
         try:
             commandline.validate(self.argv)

@@ -267,6 +267,13 @@ class TestWhatItSays:
         assert "All is well." not in text
         assert "nothing went wrong" in a_client("view_execution").get("/admin/").text
 
+    def test_those_of_what_is_told_anyway_are_not_counted_again(self) -> None:
+        job = a_job()
+        an_ended(job=job, job_name="Orders", state=State.FAILED)
+        for bad in (job, a_job()):
+            Alarm.objects.create(job=bad, is_bad=True, since=timezone.now())
+        assert "1 other bad alarm." in shown()
+
     def test_many_alarms(self) -> None:
         for _ in range(12):
             Alarm.objects.create(job=a_job(), is_bad=True, since=timezone.now())

@@ -8,7 +8,7 @@ import stat
 from datetime import UTC, datetime, timedelta
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -429,7 +429,7 @@ class TestDifference:
 
     def test_hostile_text(self, tmp_path: Path) -> None:
         a_job(name="\x1b[2J here", argv=["\x1b[2J"])
-        text = r"""{"jobqueue_export": 1, "\u001b": [1], "jobs": [{"name": "\u001b[2J",
+        text = r"""{"jobqueue_export": 1, "\u001b": [1], "jobs": [{"name": "J",
             "argv": ["\u001b"], "description": "\u001b"}]}"""
         for options in ([], ["--apply", "--json"], ["--prune"]):
             file = a_file(tmp_path, text.replace('"\\u001b": [1], ', ""), "setup.json")
@@ -515,6 +515,21 @@ class TestSecrets:
             (["x", "--ask-password", "-v"], []),
             (["x", "--password="], []),
             (["reset-passwords", "ftp://ada@host/in", "a=b", "="], []),
+            (["curl", "-u", "me:hunter2", "https://host/"], [2]),
+            (
+                ["curl", "-ume:hunter2", "--user=me:hunter2", "--proxy-user", "me:hunter2"],
+                [2, 3, 4],
+            ),
+            (["curl", "-H", "Authorization: Bearer hunter2", "-H", "X-Api-Key:hunter2"], [3, 5]),
+            (["http", "Bearer", "hunter2", "Cookie: a=hunter2"], [2, 4]),
+            (["curl", "https://host/?a=1&access_token=hunter2", "https://hunter2@host/"], [2, 3]),
+            (["mysql", "-phunter2", "shop"], [2]),
+            (["x", "-p", "hunter2"], [2]),
+            (["sh", "-c", "mysqldump -phunter2 shop | gzip"], [3]),
+            (["x", "PWD=hunter2;Server=db", "--dsn", "hunter2"], [2, 3]),
+            (["docker", "run", "-u", "1000:1000", "-p", "8080:80", "-ti", "basic"], []),
+            (["find", "/in", "-path", "./a", "-print"], []),
+            (["mkdir", "-p", "/srv/in", "--user", "me", "https://host/?page=2", "12:30"], []),
         ],
     )
     def test_those_of_a_command_line_are_told(self, argv: list[str], numbers: list[int]) -> None:
@@ -527,10 +542,55 @@ class TestSecrets:
         assert done.err.startswith("Note: Job J: in the file is what looks") == bool(numbers)
         assert call("jobqueue_export", "--with-secrets").err == ""
 
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            *(
+                (name, "hunter2")
+                for name in ["MYSQL_PWD", "SMTP_PWD", "LDAP_BIND_PW", "GITHUB_PAT"]
+            ),
+            *(
+                (name, "hunter2")
+                for name in ["PIN", "CREDENTIALS", "DB_CRED", "bearer", "sessionCookie"]
+            ),
+            *((name, "hunter2") for name in ("SSH_PRIVATE", "DBPWD", "PWD")),
+            ("SENTRY_DSN", "https://hunter2@host/1"),
+            ("TARGET", "https://hunter2@host/1"),
+            ("TARGET", "sftp://me:hunter2/3@host/1"),
+            ("TARGET", "https://host/in?a=1&sig=hunter2"),
+            ("TARGET", "Server=db;Uid=me;Pwd=hunter2"),
+        ],
+    )
+    def test_a_variable_that_looks_secret_stays(self, name: str, value: str) -> None:
+        a_job(name="J", argv=["x"], env={name: value})
+        done = call("jobqueue_export")
+        assert "hunter2" not in done.out + done.err
+        assert done.err == f"Note: without the values of Job J: {name}.\n"
+
+    def test_the_others_are_told_for_their_values_are_in_the_file(self) -> None:
+        env = {
+            "PATH": "/opt/bin:/bin",
+            "LANG": "C",
+            "BOTSENV": "prod",
+            "PWDIR": "/srv",
+            "PWD": "/srv",
+            "SPIN": "1",
+            "PATTERN": "a@b",
+            "URL": "https://host:80/in?page=2",
+        }
+        a_job(name="J", argv=["x"], env=env)
+        done = call("jobqueue_export", "--json")
+        assert json.loads(done.out)["jobs"][0]["env"] == env
+        told = ", ".join(sorted(env))
+        assert done.err == f"Note: Job J: in the file are the values of {told}.\n"
+
     def test_they_stay_where_they_are(self, job: Job, tmp_path: Path) -> None:
         done = call("jobqueue_export")
         assert not any(word in done.out for word in ("abc", "def", "ghi"))
-        note = "Note: without the values of Job J: API_TOKEN, DATABASE, DB_PASSWORD.\n"
+        note = (
+            "Note: without the values of Job J: API_TOKEN, DATABASE, DB_PASSWORD.\n"
+            "Note: Job J: in the file are the values of LANG.\n"
+        )
         assert done.err == note
         Job.objects.update(env={**job.env, "API_TOKEN": "another", "LANG": "D"})
         shown = take(tmp_path, done.out, "--apply")
@@ -581,49 +641,167 @@ class TestSecrets:
 
 
 class TestNeededSettings:
-    """Groups, channels, profiles and environments are settings: a file has their names only."""
+    """Groups, channels, profiles and environments are settings: a file has no secrets of them."""
 
-    THERE = {
-        "ENVIRONMENTS": {"etl": {"env": {"API_TOKEN": "hidden"}}, "unused": {}},
+    THERE: ClassVar[dict[str, Any]] = {
+        "ENVIRONMENTS": {
+            "etl": {
+                "prefix": ("nice", "-n5"),
+                "working_directory": Path("/srv/etl"),
+                "env": {"API_TOKEN": "hidden", "LANG": "C"},
+            },
+            "unused": {},
+        },
         "RECIPIENTS": {
             "team": {"to": ["anna@example.com", "webhook:ops"], "profile": "partners"},
+            "night": {"to": ["night@example.com"]},
             "unused": {"to": ["x@example.com"]},
         },
+        "QUEUE_RECIPIENTS": {"edi": ["night", "bea@example.com"], "other": ["unused"]},
         "CHANNELS": {
             "webhook:ops": {"url": "https://ops.example.com/hidden", "key": "hidden" * 3},
             "apprise:chat": {"url": "slack://hidden"},
         },
-        "MAIL_PROFILES": {"partners": {"host": "smtp.example.com", "password": "hidden"}},
+        "MAIL_PROFILES": {
+            "partners": {
+                "host": "smtp.example.com",
+                "port": 587,
+                "user": "clerk",
+                "password": "hidden",
+                "sender": "Partners <edi@example.com>",
+            },
+            "unused": {"host": "unused.example.com"},
+        },
     }
-    NAMES = """jobqueue_export: 1
+    WRITTEN = """jobqueue_export: 1
 settings:
 - name: ENVIRONMENTS
-  has: [etl]
+  has:
+    etl:
+      prefix: [nice, -n5]
+      env:
+        API_TOKEN: null
+        LANG: C
+      working_directory: /srv/etl
 - name: RECIPIENTS
-  has: [team]
+  has:
+    night:
+      to: [night@example.com]
+    team:
+      to: [anna@example.com, 'webhook:ops']
+      profile: partners
+- name: QUEUE_RECIPIENTS
+  has:
+    edi: [night, bea@example.com]
 - name: CHANNELS
   has: ['apprise:chat', 'webhook:ops']
 - name: MAIL_PROFILES
+  has:
+    partners:
+      host: smtp.example.com
+      port: 587
+      user: clerk
+      password: null
+      sender: Partners <edi@example.com>
+jobs:
+"""
+    #: What was written before values were.
+    OLDER = """jobqueue_export: 1
+settings:
+- name: RECIPIENTS
+  has: [team]
+- name: CHANNELS
+  has: ['webhook:ops']
+- name: MAIL_PROFILES
   has: [partners]
 jobs:
+- name: A
+  argv: [x]
+  recipients: team
+...
 """
 
     @pytest.fixture
-    def text(self, settings: Settings) -> str:
+    def there(self, settings: Settings) -> Done:
         """What a system with these settings has written."""
         here = settings.JOBQUEUE
         settings.JOBQUEUE = {**here, **self.THERE}
         told = "team, apprise:chat, anna@example.com"
         a_job(name="A", argv=["x"], environment="etl", recipients=told)
-        a_job(name="B", argv=["y"], recipients="team")
-        text = exported()
+        a_job(name="B", argv=["y"], recipients="team", queue="other")
+        a_job(name="C", argv=["z"], queue="edi")
+        done = call("jobqueue_export")
         settings.JOBQUEUE = here
         Job.objects.all().delete()
-        return text
+        return done
 
-    def test_names_are_in_the_file_and_nothing_more(self, text: str) -> None:
-        assert text.startswith(self.NAMES)
-        assert "hidden" not in text
+    @pytest.fixture
+    def text(self, there: Done) -> str:
+        return there.out
+
+    def test_what_the_jobs_need_is_in_the_file_but_its_secrets(self, there: Done) -> None:
+        assert there.out.startswith(self.WRITTEN)
+        assert "hidden" not in there.out + there.err
+        assert lines(there.err) == [
+            "Note: without the values of environment etl: API_TOKEN.",
+            "Note: environment etl: in the file are the values of LANG.",
+        ]
+
+    def test_what_the_settings_lack_is_noted_and_not_written(self, settings: Settings) -> None:
+        groups = {"team": {"to": ["a@example.com"], "profile": "gone"}}
+        settings.JOBQUEUE = {**settings.JOBQUEUE, "RECIPIENTS": groups}
+        a_job(name="A", argv=["x"], recipients="team, old", environment="none")
+        done = call("jobqueue_export", "--json")
+        [section] = json.loads(done.out)["settings"]
+        assert section == {"name": "RECIPIENTS", "has": groups}
+        words = "Note: what these rows need isn't in the settings here: "
+        assert lines(done.err) == [
+            f"{words}ENVIRONMENTS none.",
+            f"{words}RECIPIENTS old.",
+            f"{words}MAIL_PROFILES gone.",
+        ]
+
+    def test_an_older_file_with_names_only(self, tmp_path: Path) -> None:
+        out = take(tmp_path, self.OLDER).out
+        lacks = "RECIPIENTS 'team'; CHANNELS 'webhook:ops'; MAIL_PROFILES 'partners'"
+        assert lines(out)[0] == f"The settings here lack {lacks}. Add to them, or change:"
+        assert """'team': {"to": ["somebody@example.com"]},""" in out
+        assert """"password": os.environ["PARTNERS_PASSWORD"]""" in out
+
+    def test_what_only_groups_that_are_here_need_is_not_lacking(
+        self, text: str, tmp_path: Path, settings: Settings
+    ) -> None:
+        here = {"team": {"to": ["here@example.com"]}}
+        settings.JOBQUEUE = {**settings.JOBQUEUE, "RECIPIENTS": here}
+        found = json.loads(take(tmp_path, text, "--json").out)["lacking"]
+        assert found == {
+            "ENVIRONMENTS": ["etl"],
+            "RECIPIENTS": ["night"],
+            "QUEUE_RECIPIENTS": ["edi"],
+            "CHANNELS": ["apprise:chat"],
+        }
+
+    @pytest.mark.parametrize(
+        "has", ["{a: 5}", "{a: [b]}", "5"], ids=["a number", "a list", "no names"]
+    )
+    def test_what_is_no_value_is_refused(self, has: str, tmp_path: Path) -> None:
+        text = f"jobqueue_export: 1\nsettings:\n- name: RECIPIENTS\n  has: {has}\n...\n"
+        done = take(tmp_path, text)
+        [line] = lines(done.err)
+        assert (done.code, done.out, "settings, " in line) == (1, "", True)
+
+    def test_hostile_values_stay_text(self, tmp_path: Path) -> None:
+        told = r"""{"x')\n\u001b": {"to": ["'\", os.abort(), \u001b[2J"]}}"""
+        text = f"""{{"jobqueue_export": 1, "settings": [{{"name": "RECIPIENTS", "has": {told}}}],
+            "jobs": [{{"name": "A", "argv": ["x"], "recipients": "x')"}}]}}"""
+        text = text.replace(r"x')\n\u001b", "x')")
+        done = call("jobqueue_import", a_file(tmp_path, text, "setup.json"))
+        assert "\x1b" not in done.out
+        pasted: dict[str, Any] = {}
+        exec(done.out[done.out.index("JOBQUEUE = {") : done.out.index("\n}\n") + 3], pasted)
+        assert pasted["JOBQUEUE"] == {
+            "RECIPIENTS": {"x')": {"to": ["'\", os.abort(), \x1b[2J"]}},
+        }
 
     def test_none_are_there_if_no_job_needs_any(self) -> None:
         a_job(name="A", argv=["x"], recipients="anna@example.com")
@@ -633,13 +811,13 @@ jobs:
         done = take(tmp_path, text)
         first, *more = lines(done.out)
         lacks = (
-            "ENVIRONMENTS 'etl'; RECIPIENTS 'team'; CHANNELS 'apprise:chat', 'webhook:ops'; "
-            "MAIL_PROFILES 'partners'"
+            "ENVIRONMENTS 'etl'; RECIPIENTS 'night', 'team'; QUEUE_RECIPIENTS 'edi'; "
+            "CHANNELS 'apprise:chat', 'webhook:ops'; MAIL_PROFILES 'partners'"
         )
         assert first == f"The settings here lack {lacks}. Add to them, or change:"
         assert done.code == 0
         assert (
-            more[-1] == "To do: 2 new, 0 changed, 0 only here, 0 unchanged. Nothing was done yet."
+            more[-1] == "To do: 3 new, 0 changed, 0 only here, 0 unchanged. Nothing was done yet."
         )
         assert done.out.count("'team'") == 2  # in the first line and in the stub
 
@@ -648,22 +826,28 @@ jobs:
     ) -> None:
         out = take(tmp_path, text).out
         stub = out[out.index("JOBQUEUE = {") : out.index("\n}\n") + 3]
-        for name in ("PARTNERS_PASSWORD", "APPRISE_CHAT_URL", "WEBHOOK_OPS_KEY"):
+        for name in ("PARTNERS_PASSWORD", "APPRISE_CHAT_URL", "WEBHOOK_OPS_KEY", "ETL_API_TOKEN"):
             monkeypatch.setenv(name, "a secret of some length")
         monkeypatch.setenv("WEBHOOK_OPS_URL", "https://ops.example.com/")
         pasted: dict[str, Any] = {"os": os}
         exec(stub, pasted)
-        assert {key: list(names) for key, names in pasted["JOBQUEUE"].items()} == {
-            "ENVIRONMENTS": ["etl"],
-            "RECIPIENTS": ["team"],
-            "CHANNELS": ["apprise:chat", "webhook:ops"],
-            "MAIL_PROFILES": ["partners"],
-        }
-        pasted["JOBQUEUE"]["ENVIRONMENTS"]["etl"] = {}
-        settings.JOBQUEUE = {**settings.JOBQUEUE, **pasted["JOBQUEUE"]}
-        assert "lack" not in take(tmp_path, text, "--apply").out
-        assert Job.objects.count() == 2
         here = pasted["JOBQUEUE"]
+        secret = "a secret of some length"
+        etl, partners = self.THERE["ENVIRONMENTS"]["etl"], self.THERE["MAIL_PROFILES"]["partners"]
+        assert here["ENVIRONMENTS"] == {
+            "etl": {
+                "prefix": list(etl["prefix"]),
+                "working_directory": str(etl["working_directory"]),
+                "env": {"API_TOKEN": secret, "LANG": "C"},
+            }
+        }
+        groups = self.THERE["RECIPIENTS"]
+        assert here["RECIPIENTS"] == {name: groups[name] for name in ("night", "team")}
+        assert here["QUEUE_RECIPIENTS"] == {"edi": ["night", "bea@example.com"]}
+        assert here["MAIL_PROFILES"] == {"partners": {**partners, "password": secret}}
+        settings.JOBQUEUE = {**settings.JOBQUEUE, **here}
+        assert "lack" not in take(tmp_path, text, "--apply").out
+        assert Job.objects.count() == 3
         assert not list(profiles.problems(here["MAIL_PROFILES"]["partners"]))
         assert not list(channels.problems("webhook:ops", here["CHANNELS"]["webhook:ops"]))
 
@@ -676,22 +860,23 @@ jobs:
 
     def test_as_json(self, text: str, tmp_path: Path) -> None:
         found = json.loads(take(tmp_path, text, "--json").out)
-        assert found["lacking"]["RECIPIENTS"] == ["team"]
-        assert [row["action"] for row in found["objects"]] == ["new", "new"]
+        assert found["lacking"]["RECIPIENTS"] == ["night", "team"]
+        assert [row["action"] for row in found["objects"]] == ["new", "new", "new"]
 
     def test_a_group_that_is_here_may_have_another_profile(
         self, text: str, tmp_path: Path, settings: Settings
     ) -> None:
         here = {**self.THERE, "MAIL_PROFILES": {}}
         here["RECIPIENTS"] = {"team": {"to": ["here@example.com"]}}
+        here["QUEUE_RECIPIENTS"] = {"edi": []}
         settings.JOBQUEUE = {**settings.JOBQUEUE, **here}
         assert json.loads(take(tmp_path, text, "--apply", "--json").out)["lacking"] == {}
-        assert Job.objects.count() == 2
+        assert Job.objects.count() == 3
 
     def test_a_file_by_hand_needs_no_list(self, tmp_path: Path) -> None:
-        text = YAML.replace("queue: reports", r'recipients: "night, \x1b[2J"')
+        text = YAML.replace("queue: reports", r"recipients: night, ops")
         done = take(tmp_path, text)
-        assert r"lack RECIPIENTS '\x1b[2J', 'night'." in lines(done.out)[0]
+        assert "lack RECIPIENTS 'night', 'ops'." in lines(done.out)[0]
         assert "\x1b" not in done.out
 
     def test_other_mistakes_are_told_all_the_same(self, tmp_path: Path) -> None:
@@ -720,6 +905,13 @@ class TestRefused:
             ("queue: reports", "enabled: 1", "enabled: it takes true or false, not 1."),
             ("queue: reports", "env: []", "env: it takes names with values, not []."),
             ("queue: reports", "env: {A: 1}", "env: The value of the variable 'A' isn't a string"),
+            (
+                "queue: reports",
+                r'recipients: "a@b\nBcc: c"',
+                "recipients: 'Bcc: c' is no mail address",
+            ),
+            ("queue: reports", f"settle: {'1' * 5000}", "a number has more than 1000 digits."),
+            ("name: Engine", r'name: "Eng\nine"', "name: A name can't have line breaks or other"),
             ("queue: reports", "codes: x", "codes: Value 'x' is not a valid choice."),
             ("jobs:", "settings: {}\njobs:", "settings: a list is needed"),
             (

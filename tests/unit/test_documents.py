@@ -222,3 +222,18 @@ class TestBoth:
     def test_without_a_name_its_beginning_says_it(self) -> None:
         for text, form in {'\ufeff\n {"a": 1}': JSON, "a: 1": YAML, "": YAML}.items():
             assert documents.form_of_text(text.encode()) == form
+
+
+@BOTH
+def test_a_number_that_nobody_means_is_refused_with_its_line(form: str) -> None:
+    digits = "7" * 5000
+    text = {
+        YAML: yaml_of(f"a:\n- b: {digits}"),
+        JSON: f'{{"jobqueue_export": 1,\n"a": [\n{digits}]}}',
+    }
+    assert refusal(text[form], form) == "Line 3: a number has more than 1000 digits."
+    quoted = {
+        YAML: yaml_of(f"a:\n- b: '{digits}'"),
+        JSON: f'{{"jobqueue_export": 1, "a": [{{"b": "{digits}"}}]}}',
+    }
+    assert read(quoted[form], form) == {"a": [{"b": digits}]}

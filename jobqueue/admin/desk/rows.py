@@ -123,7 +123,11 @@ def _alarm(found: Desk, unsent: str, others: Sequence[DeskLine]) -> str:
     elif found.lately.is_cut:
         parts.append(_("Too much went wrong to look at all of it."))
     if count := found.alarms.open:
-        parts.append(ngettext("%d bad alarm.", "%d bad alarms.", count) % count)
+        if found.lately.jobs:  # whose alarms are not counted again
+            text = ngettext("%d other bad alarm.", "%d other bad alarms.", count)
+        else:
+            text = ngettext("%d bad alarm.", "%d bad alarms.", count)
+        parts.append(text % count)
     stuck = [queue for queue in found.queues if queue.is_paused and queue.count]
     parts += [_("%s is paused, and requests wait.") % queue.name for queue in stuck]
     full = filter(queue_rows.is_full, found.queues)

@@ -15,8 +15,9 @@ from ... import documents
 from ...commandline import printable
 from ...documents import Sections
 from ...portable import Portable, portables
-from .. import needed_settings
+from .. import needed_settings, settings_values
 from ..base import QueueCommand, one_line, refuse
+from ..needed_settings import Found
 
 _EXAMPLES = """examples:
   manage.py jobqueue_export setup.yaml         Jobs, schedules and what else moves
@@ -25,9 +26,9 @@ _EXAMPLES = """examples:
 The file is in the same order each time, names instead of ids, and says only what isn't the default,
 so that it can be kept in git. jobqueue_import takes it on another system.
 
-Variables that look like secrets (API_TOKEN, DB_PASSWORD, an address with a password) have null for
-a value, and the other system keeps its own. What a command line says is written as it is;
-a note names words of it that look like secrets.
+Variables that look like secrets (API_TOKEN, MYSQL_PWD, an address with a user in it) have null for
+a value, and the other system keeps its own; notes name the others, whose values are in the file.
+What a command line says is written as it is; a note names words of it that look like secrets.
 """
 
 
@@ -58,8 +59,8 @@ class Command(QueueCommand):
             written = [portable.write(row, with_secrets=options.with_secrets) for row in rows]
             sections[portable.section] = written
             notes += (note for row in rows for note in _notes(portable, row))
-        names = needed_settings.of(sections)
-        section = {needed_settings.SECTION: needed_settings.written(names)} if names else {}
+        needed, lacking = needed_settings.of(sections)
+        section = {needed_settings.SECTION: needed_settings.written(needed)} if needed else {}
         text = documents.write({**section, **sections}, form)
         if options.file is None:
             self.console.file(text)
@@ -67,9 +68,9 @@ class Command(QueueCommand):
             _replace(Path(options.file), text, is_secret=options.with_secrets)
             counts = ", ".join(f"{len(rows)} {section}" for section, rows in sections.items())
             self.console.say(f"Written: {printable(options.file)} with {counts}.")
-        if not options.with_secrets:
-            for note in notes:
-                self.console.note(printable(f"Note: {note}"))
+        told = [*_lacking(lacking), *([] if options.with_secrets else [*notes, *_of(needed)])]
+        for note in told:
+            self.console.note(printable(f"Note: {note}"))
 
     def _form(self, options: Namespace) -> str:
         if options.file is None:
@@ -88,6 +89,20 @@ def _notes(portable: Portable, row: Model) -> Iterator[str]:
     if exposed := portable.exposed(row):
         words = ", ".join(exposed)
         yield f"{whose}: in the file is what looks like a secret ({words}). Use a variable instead."
+    if shown := portable.shown(row):
+        yield f"{whose}: in the file are the values of {', '.join(shown)}."
+
+
+def _lacking(lacking: Found) -> Iterator[str]:
+    """What isn't in the file since it isn't in the settings."""
+    for key, names in needed_settings.names(lacking).items():
+        yield f"what these rows need isn't in the settings here: {key} {', '.join(names)}."
+
+
+def _of(needed: Found) -> Iterator[str]:
+    for key, named in needed.items():
+        for name, value in named.items():
+            yield from settings_values.notes(key, name, value)
 
 
 def _replace(path: Path, text: str, *, is_secret: bool) -> None:

@@ -10,11 +10,11 @@ from django.core.management.base import CommandParser
 from ... import documents
 from ...commandline import join, printable
 from ...documents import Sections
-from .. import json_rows, needed_settings, transfer
+from .. import json_rows, needed_settings, settings_values, transfer
 from ..base import QueueCommand, confirm, one_line, refuse
 from ..console import Cell
 from ..import_command import read, shown
-from ..needed_settings import Names
+from ..needed_settings import Found
 from ..transfer import CHANGED, DONE, HERE, NEW, REMOVED, UNCHANGED, Plan, Step
 
 _COLOURS = {NEW: "green", CHANGED: "yellow", REMOVED: "red"}
@@ -67,8 +67,9 @@ class Command(QueueCommand):
             transfer.apply(sections, plan, prune=options.prune)
         if options.json:
             rows = [_object(step) for step in plan.steps]
+            names = needed_settings.names(lacking)
             self.console.say(
-                json_rows.dumps({"applied": is_applied, "lacking": lacking, "objects": rows})
+                json_rows.dumps({"applied": is_applied, "lacking": names, "objects": rows})
             )
         else:
             self._sum_up(plan, options)
@@ -83,9 +84,9 @@ class Command(QueueCommand):
             more = " or more" if len(told) == transfer.MOST_PROBLEMS else ""
             refuse(f"Nothing was done: there are {len(told)} mistakes{more} in {file}.")
 
-    def _show_lacking(self, lacking: Names) -> None:
+    def _show_lacking(self, lacking: Found) -> None:
         self.console.say(f"The settings here lack {_named(lacking)}. Add to them, or change:")
-        for line in ["", *needed_settings.stub(lacking), ""]:
+        for line in ["", *settings_values.stub(lacking), ""]:
             self.console.say(line)
 
     def _show(self, plan: Plan) -> None:
@@ -116,7 +117,7 @@ def _sections(file: str) -> Sections:
         return documents.read(data, form or documents.form_of_text(data))
 
 
-def _named(lacking: Names) -> str:
+def _named(lacking: Found) -> str:
     """``RECIPIENTS 'night', 'ops'; CHANNELS 'webhook:ops'``."""
     return "; ".join(f"{key} {', '.join(map(ascii, names))}" for key, names in lacking.items())
 
