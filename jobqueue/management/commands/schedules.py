@@ -124,13 +124,13 @@ class Command(QueueCommand):
             self.console.table([titles, *rows])
 
     def show(self, options: Namespace) -> None:
-        """All that a schedule says, the next five times and the last five."""
+        """All that a schedule says, the next five times and the last five; with --json the last 100."""
         schedule, now = named.find(Schedule, options.name), timezone.now()
         [row] = json_rows.schedules([schedule])
         following = coming(schedule, now, 5) if schedule.enabled else []
         history = Fire.objects.filter(schedule=schedule)
         if options.json:
-            row |= {"next": following, "last": json_rows.fires(history[:5])}
+            row |= {"next": following, "last": json_rows.fires(history[:100])}
             self.console.say(json_rows.dumps(row))
             return
         where = schedule.zone()
