@@ -124,7 +124,7 @@ class Command(QueueCommand):
             self.console.table([titles, *rows])
 
     def show(self, options: Namespace) -> None:
-        """All that a schedule says, the next five times and the last five; with --json the last 100."""
+        """All that a schedule says, the next five times and the last five; 100 with --json."""
         schedule, now = named.find(Schedule, options.name), timezone.now()
         [row] = json_rows.schedules([schedule])
         following = coming(schedule, now, 5) if schedule.enabled else []
