@@ -474,12 +474,16 @@ def adopt(execution: Execution, pid: int) -> bool:
 
 def cancel(execution: Execution, by: str) -> bool:
     """Take a waiting request off its queue; False if it doesn't wait (any more)."""
+    return bool(cancel_all([execution], by))
+
+
+def cancel_all(executions: Sequence[Execution], by: str) -> list[Execution]:
+    """Take requests off their queues in one transaction; those of them that did wait."""
     end = _cancelled(f"cancelled by {by}")
     with transaction.atomic(using=_alias()):
-        done = _change(execution, State.WAITING, **end)
-        if done:
-            _not_queued_again([execution.pk])
-    if done:
+        done = [execution for execution in executions if _change(execution, State.WAITING, **end)]
+        _not_queued_again([execution.pk for execution in done])
+    for execution in done:
         log.info(
             "%s cancelled by %s",
             execution.pk,

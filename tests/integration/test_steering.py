@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
@@ -136,6 +137,15 @@ class TestCancel:
     def test_its_request_can_be_made_anew(self) -> None:
         queue.cancel(a_waiting(["x"]), by="ada")
         assert a_waiting(["x"]).state == State.WAITING
+
+    def test_of_many_those_that_wait(self) -> None:
+        run, waiting = a_run(), [a_waiting() for _ in range(30)]
+        with CaptureQueriesContext(connection) as asked:
+            assert queue.cancel_all([run, *waiting], by="ada") == waiting
+        cancelled = Execution.objects.filter(state=State.CANCELLED, reason="cancelled by ada")
+        assert {row.pk for row in cancelled} == {row.pk for row in waiting}
+        looks = [q for q in asked if q["sql"].startswith("SELECT") and "retry_of_id" in q["sql"]]
+        assert len(looks) == 1  # at what they were to repeat
 
 
 class TestClear:
