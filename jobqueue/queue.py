@@ -31,8 +31,9 @@ from .retrying import Plan
 
 log = logging.getLogger(__name__)
 
-#: Rows that a statement names: SQLite may take no more than 999 parameters.
-_BATCH = 400
+#: Rows that a statement names. SQLite may take no more than 999 parameters; and where each row
+#: gets a value of its own, more of them take longer than several statements.
+_BATCH = 100
 
 #: What a run adds to the details that its request came with.
 DETAILS_OF_A_RUN = {
@@ -596,9 +597,9 @@ def _let_be_judged(runs: Sequence[int], cancelled: dict[int, Execution]) -> None
         said = {k: v for k, v in run.details.items() if k != "queued_again_as"}
         run.reason = f"{run.reason.rstrip('.')}; not queued again: {why}"
         run.details = {**said, "not_queued_again": why, "retry_cancelled": again.pk}
-        run.unjudged = F("job")
         found.append(run)
-    Execution.objects.bulk_update(found, ["reason", "details", "unjudged"])
+    Execution.objects.bulk_update(found, ["reason", "details"])
+    Execution.objects.filter(pk__in=[run.pk for run in found]).update(unjudged=F("job"))
 
 
 def _repeated(again: Execution) -> list[int]:

@@ -166,12 +166,13 @@ class TestClear:
     def test_of_many_retries_by_few_statements(
         self, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: DjangoAssertNumQueries
     ) -> None:
-        """Each batch reads what was cancelled, locks the runs before, and writes these."""
+        """Each batch reads what was cancelled, locks the runs before, writes what these say, and
+        has them judged."""
         monkeypatch.setattr(queue, "_BATCH", 10)
         job = a_job()
         retries = [self.a_retry(job) for _ in range(30)]
         Execution.objects.filter(pk__in=retries).update(state=State.CANCELLED, reason="cleared")
-        with django_assert_num_queries(3 * 3):
+        with django_assert_num_queries(3 * 4):
             queue._not_queued_again(retries)
         runs = Execution.objects.filter(state=State.FAILED)
         assert len(runs) == 30
