@@ -11,6 +11,7 @@ from . import requests as _requests
 from .acknowledging import acknowledge, withdraw_acknowledgement
 from .alarms.channels import Channel, NotSent, Receipt
 from .commandline import printable
+from .definitions import UniqueNames
 from .findings import Finding, Level, add_check
 from .gauges import Gauge, add_gauges
 from .models import Cluster, Execution, Fire, Job, Message, Queue, Schedule, Source, State
@@ -68,6 +69,7 @@ __all__ = [
     "Schedule",
     "Source",
     "State",
+    "UniqueNames",
     "acknowledge",
     "add_check",
     "add_gauges",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -88,6 +89,29 @@ class Contents:
         self.notes.append(Remark(line, text))
 
     _lines: dict[object, int] = field(default_factory=dict)
+
+
+class UniqueNames:
+    """Names for new rows; none is taken twice.
+
+    Args:
+        taken: the names of the rows that are there.
+        fold: gives the same for two names that a database may take for the same.
+    """
+
+    def __init__(self, taken: Iterable[str], fold: Callable[[str], str]) -> None:
+        self._fold = fold
+        self._taken = set(map(fold, taken))
+        self._numbers: Counter[str] = Counter()
+
+    def take(self, name: str) -> str:
+        """The name, or with a number behind it if it is taken; it is taken then."""
+        found = name
+        while self._fold(found) in self._taken:
+            self._numbers[name] += 1
+            found = f"{name} ({self._numbers[name] + 1})"
+        self._taken.add(self._fold(found))
+        return found
 
 
 def job_key(

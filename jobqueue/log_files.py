@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -31,6 +32,11 @@ class Directory:
     size: int = 0
     #: Whether no more of them will come.
     is_full: bool = False
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many files, and their size in bytes."""
+        return Counter(files=len(self.files), size=self.size)
 
     def take(self) -> None:
         """Let them go, and the directory if it's empty for good."""

@@ -31,6 +31,9 @@ from .retrying import Plan
 
 log = logging.getLogger(__name__)
 
+#: Rows that a statement names. SQLite may take no more than 999 parameters; and where each row
+#: gets a value of its own, more of them take longer than several statements.
+_BATCH = 100
 
 #: What a run adds to the details that its request came with.
 DETAILS_OF_A_RUN = {
@@ -472,12 +475,16 @@ def adopt(execution: Execution, pid: int) -> bool:
 
 def cancel(execution: Execution, by: str) -> bool:
     """Take a waiting request off its queue; False if it doesn't wait (any more)."""
+    return bool(cancel_all([execution], by))
+
+
+def cancel_all(executions: Sequence[Execution], by: str) -> list[Execution]:
+    """Take requests off their queues in one transaction; those of them that did wait."""
     end = _cancelled(f"cancelled by {by}")
     with transaction.atomic(using=_alias()):
-        done = _change(execution, State.WAITING, **end)
-        if done:
-            _not_queued_again([execution.pk])
-    if done:
+        done = [execution for execution in executions if _change(execution, State.WAITING, **end)]
+        _not_queued_again([execution.pk for execution in done])
+    for execution in done:
         log.info(
             "%s cancelled by %s",
             execution.pk,
@@ -570,18 +577,39 @@ def _cancelled(reason: str) -> dict[str, Any]:
 
 def _not_queued_again(requests: Sequence[int]) -> None:
     """Have the runs that were to be repeated by these, now cancelled, say so and be judged."""
-    rows = Execution.objects.filter(pk__in=requests, state=State.CANCELLED)
-    for again in rows.only("retry_of", "details", "reason"):
-        runs = Execution.objects.filter(pk__in=[again.retry_of_id, *_also_repeated(again.details)])
-        repeated = runs.filter(details__queued_again_as=again.pk).select_for_update()
-        for run in repeated.only("reason", "details"):
-            why = f"execution {again.pk} was {again.reason}"
-            said = {k: v for k, v in run.details.items() if k != "queued_again_as"}
-            Execution.objects.filter(pk=run.pk).update(
-                reason=f"{run.reason.rstrip('.')}; not queued again: {why}",
-                details={**said, "not_queued_again": why, "retry_cancelled": again.pk},
-                unjudged=F("job"),
-            )
+    for part in _batches(requests):
+        rows = Execution.objects.filter(pk__in=part, state=State.CANCELLED)
+        cancelled = rows.only("retry_of", "details", "reason").in_bulk()
+        repeated = sorted({pk for again in cancelled.values() for pk in _repeated(again)})
+        for runs in _batches(repeated):
+            _let_be_judged(runs, cancelled)
+
+
+def _let_be_judged(runs: Sequence[int], cancelled: dict[int, Execution]) -> None:
+    """Have those of these runs say so that were queued again as one of the cancelled requests."""
+    rows = Execution.objects.filter(pk__in=runs, details__queued_again_as__in=list(cancelled))
+    found = []
+    for run in rows.order_by("pk").select_for_update().only("reason", "details"):
+        again = cancelled[run.details["queued_again_as"]]
+        if run.pk not in _repeated(again):
+            continue
+        why = f"execution {again.pk} was {again.reason}"
+        said = {k: v for k, v in run.details.items() if k != "queued_again_as"}
+        run.reason = f"{run.reason.rstrip('.')}; not queued again: {why}"
+        run.details = {**said, "not_queued_again": why, "retry_cancelled": again.pk}
+        found.append(run)
+    Execution.objects.bulk_update(found, ["reason", "details"])
+    Execution.objects.filter(pk__in=[run.pk for run in found]).update(unjudged=F("job"))
+
+
+def _repeated(again: Execution) -> list[int]:
+    """The runs that a request repeats."""
+    first = [] if again.retry_of_id is None else [again.retry_of_id]
+    return [*first, *_also_repeated(again.details)]
+
+
+def _batches(pks: Sequence[int]) -> Iterator[Sequence[int]]:
+    return (pks[start : start + _BATCH] for start in range(0, len(pks), _BATCH))
 
 
 def _announce_cancelled(**which: Any) -> None:

@@ -9,6 +9,7 @@ planner makes of it, and writes at most :data:`STEP` rows in a transaction of it
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
@@ -81,6 +82,11 @@ class Step:
     #: Those of which only the output goes.
     outputs: Sequence[int] = ()
     fires: Sequence[int] = ()
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many executions, and how many outputs of others."""
+        return Counter(executions=len(self.executions), outputs=len(self.outputs))
 
     def take(self) -> None:
         """Let it go: files that are here, then rows."""

@@ -13,7 +13,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import IntegrityError, connections
 from django.utils import timezone
@@ -87,7 +87,10 @@ def keep_up(goes_on: Callable[[float], bool]) -> Counter[str]:
     """
     done: Counter[str] = Counter()
     began = time.monotonic()
-    for step in _steps():
+    now, is_first = timezone.now(), _is_first()
+    if is_first:
+        tallies.forget(now - TALLIES)
+    for step in steps(now, with_rows=is_first):
         try:
             step.take()
         except IntegrityError as error:  # such as a host's row that protects what it points to
@@ -97,25 +100,28 @@ def keep_up(goes_on: Callable[[float], bool]) -> Counter[str]:
                 extra={"event": "upkeep.kept"},
             )
             continue
-        if isinstance(step, retention.Step):
-            done += Counter(executions=len(step.executions), outputs=len(step.outputs))
-        else:
-            done += Counter(files=len(step.files))
+        done += step.counts
         if not goes_on(time.monotonic() - began):
             break
         began = time.monotonic()
+    del done["size"]  # the files are told of, not their bytes
     if done:
         words = ", ".join(f"{count} {name}" for name, count in done.items())
         log.info("upkeep: deleted %s", words, extra={"event": "upkeep.deleted", **done})
     return done
 
 
-def _steps() -> Iterator[retention.Step | log_files.Directory]:
-    now = timezone.now()
-    if _is_first():
-        yield from retention.steps(now)
-        tallies.forget(now - TALLIES)
-    yield from log_files.unneeded(now)
+def steps(
+    now: datetime, days: int | None = None, *, with_rows: bool = True
+) -> Iterator[retention.Step | log_files.Directory]:
+    """All that may go at this moment: rows with their files, then the files that are left here.
+
+    Args:
+        days: instead of what the settings and the Jobs say, all that ended longer ago.
+    """
+    if with_rows:
+        yield from retention.steps(now, days)
+    yield from log_files.unneeded(now, days)
 
 
 def _is_first() -> bool:

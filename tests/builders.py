@@ -6,6 +6,7 @@ import itertools
 import subprocess
 import uuid
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from django.utils import timezone
@@ -106,10 +107,16 @@ def an_ended(**over: Any) -> Execution:
     return Execution.objects.create(**{**values, **moments, **over})
 
 
-def write_log(execution: Execution, text: str = "some output\n") -> Execution:
-    """A log file for an Execution of the record, and the end of it in its row."""
+def log_file(execution: Execution) -> Path:
+    """Where the log file of an Execution is; its directory is there."""
     path = conf.current().log_path(execution.pk)
     path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def write_log(execution: Execution, text: str = "some output\n") -> Execution:
+    """A log file for an Execution of the record, and the end of it in its row."""
+    path = log_file(execution)
     path.write_text(text)
     execution.log_path, execution.log_tail = str(path), text
     execution.save(update_fields=["log_path", "log_tail"])

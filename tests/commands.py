@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +15,11 @@ JOBS = Path(__file__).parent / "jobs"
 def program(name: str, *arguments: object) -> list[str]:
     """The argv of one of the programs in ``tests/jobs``."""
     return [sys.executable, "-I", "-S", str(JOBS / f"{name}.py"), *map(str, arguments)]
+
+
+def run(*argv: object) -> None:
+    """Run a program that must succeed."""
+    subprocess.run(list(map(str, argv)), check=True, capture_output=True)
 
 
 class Notes:

@@ -11,7 +11,9 @@ import hypothesis
 import pytest
 from pytest_django import Settings
 
+from jobqueue.models import Execution
 from tests import addresses, servers
+from tests.builders import a_run
 from tests.commands import Notes
 from tests.crashes import disk
 
@@ -32,6 +34,12 @@ def data_dir(settings: Settings, tmp_path: Path) -> Path:
     """An empty ``JOBQUEUE["DATA_DIR"]`` for one test."""
     settings.JOBQUEUE = {**settings.JOBQUEUE, "DATA_DIR": tmp_path}
     return tmp_path
+
+
+@pytest.fixture
+def run(data_dir: Path) -> Execution:
+    """A running Execution, the only one with its files in an empty ``DATA_DIR``."""
+    return a_run()
 
 
 @pytest.fixture

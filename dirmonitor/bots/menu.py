@@ -8,12 +8,12 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
-from jobqueue.api import Job
+from jobqueue.api import Job, UniqueNames
 
 from . import ini
 from .engine import Engine
 from .ini import Contents, Remark
-from .names import Names, folded
+from .names import folded
 from .routes import Route
 from .steps import NAME_LIMIT, JobStep, Plan, change
 
@@ -99,7 +99,7 @@ class _Jobs:
 
     def __init__(self, engine: Engine) -> None:
         rows = list(Job.objects.order_by("-pk"))
-        self._names = Names(job.name for job in rows)
+        self._names = UniqueNames((job.name for job in rows), folded)
         bare = [job for job in rows if is_bare(job)]
         # The oldest one wins, but first one that has no variables or directory of its own.
         bare.sort(key=lambda job: not (job.env or job.working_directory))
@@ -120,7 +120,7 @@ class _Jobs:
         """
         row = same or self._by_name.get(folded(wanted.name))
         if row is None or (same is None and row.pk in self._taken):
-            wanted.name = self._names.unique(wanted.name)
+            wanted.name = self._names.take(wanted.name)
             return JobStep(wanted)
         self._taken.add(row.pk)
         values: dict[str, Any] = {"argv": wanted.argv}

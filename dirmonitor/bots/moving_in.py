@@ -13,13 +13,13 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import router, transaction
 
-from jobqueue.api import Job
+from jobqueue.api import Job, UniqueNames
 
 from ..models import DirMonitor
 from . import menu
 from .engine import Engine
 from .ini import Contents, Monitor, Remark, quoted
-from .names import Names, folded
+from .names import folded
 from .routes import Route
 from .steps import CHANGED, NAME_LIMIT, NEW, UNCHANGED, JobStep, MonitorStep, Plan, change
 
@@ -103,7 +103,7 @@ class _Monitors:
     def __init__(self, engine: Engine) -> None:
         using = router.db_for_write(DirMonitor)
         rows = DirMonitor.objects.using(using).select_related("job").order_by("pk")
-        self._names = Names(row.name for row in rows)
+        self._names = UniqueNames((row.name for row in rows), folded)
         self._by_content: dict[object, list[DirMonitor]] = defaultdict(list)
         self._by_name: dict[str, DirMonitor] = {}
         for row in rows:
@@ -136,7 +136,7 @@ class _Monitors:
             return MonitorStep(definition, same, job, UNCHANGED)
         row = self._by_name.get(folded(name))
         if row is None or row.pk in self._taken:
-            monitor = DirMonitor(name=self._names.unique(name), **_fields(definition))
+            monitor = DirMonitor(name=self._names.take(name), **_fields(definition))
             return MonitorStep(definition, monitor, job)
         self._taken.add(row.pk)
         changes = change(row, _fields(definition))

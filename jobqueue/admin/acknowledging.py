@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
@@ -103,9 +102,8 @@ class AcknowledgePages(_Base):
         form = NoteForm(request.POST if is_confirmed(request) else None)
         if not form.is_valid():
             return self._ask_about(request, queryset, form)
-        chosen = list(self.chosen(request, queryset, state__in=BAD_ENDS))
-        if not all(self.has_acknowledge_permission(request, execution) for execution in chosen):
-            raise PermissionDenied
+        wrong = self.chosen(request, queryset, state__in=BAD_ENDS)
+        chosen = self.permitted(request, "acknowledge", wrong)
         actions.acknowledge_runs(request, chosen, form.cleaned_data["note"])
         return None
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
@@ -120,10 +119,8 @@ class ExecutionActions(_Base):
         if not is_confirmed(request):
             return self._ask_to_run_again(request, queryset)
         ended = self.chosen(request, queryset, state__in=_ENDS)
-        chosen = list(ended.select_related("job").order_by("pk"))
-        if not all(self.has_run_permission(request, execution) for execution in chosen):
-            raise PermissionDenied
-        actions.run_all_again(request, chosen)
+        in_order = ended.select_related("job").order_by("pk")
+        actions.run_all_again(request, self.permitted(request, "run", in_order))
         return None
 
     def _ask_to_run_again(
@@ -157,7 +154,4 @@ class ExecutionActions(_Base):
     def _allowed(
         self, request: HttpRequest, queryset: QuerySet[Execution], **still: Any
     ) -> list[Execution]:
-        chosen = list(self.chosen(request, queryset, **still))
-        if not all(self.has_stop_permission(request, execution) for execution in chosen):
-            raise PermissionDenied
-        return chosen
+        return self.permitted(request, "stop", self.chosen(request, queryset, **still))

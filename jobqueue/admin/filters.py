@@ -10,11 +10,12 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from ..bounded import newest_before
-from ..models import Execution, FireOutcome, Job, Message, Queue, Schedule, State
+from ..models import Execution, FireOutcome, Job, Queue, State
 from ..models.execution import BAD_ENDS, OPEN
 from ..models.message import DROPPED, SENT, UNSENT
 
@@ -123,56 +124,54 @@ class NewestValuesFilter(ValuesFilter):
         self.lookup_choices: Any = sorted({*newest[:REACH], *(self.lookup_val or ())})
 
 
-class MailFilter(admin.SimpleListFilter):
+class ConditionFilter(admin.SimpleListFilter):
+    """Rows of which a named condition is true."""
+
+    #: By the word in the address, what the page calls it and what must be true.
+    conditions: dict[str, tuple[Promise, Q]]
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        """The names."""
+        return [(name, label) for name, (label, _condition) in self.conditions.items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Those of which it is true."""
+        chosen = self.conditions.get(self.value() or "")
+        return queryset.filter(chosen[1]) if chosen else queryset
+
+
+class MailFilter(ConditionFilter):
     """Messages by what has become of them."""
 
     title = _("state")
     parameter_name = "state"
-    _FILTERS = {
+    conditions = {
         "unsent": (_("not sent yet"), Q(standing=UNSENT)),
         "given_up": (_("given up"), Q(standing=UNSENT, due_at=None)),
         "sent": (_("sent"), Q(standing=SENT)),
         "dropped": (_("dropped"), Q(standing=DROPPED)),
     }
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        """The names."""
-        return [(name, label) for name, (label, _condition) in self._FILTERS.items()]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Message]) -> QuerySet[Message]:
-        """Those of which it is true."""
-        chosen = self._FILTERS.get(self.value() or "")
-        return queryset.filter(chosen[1]) if chosen else queryset
-
-
-class AlarmFilter(admin.SimpleListFilter):
+class AlarmFilter(ConditionFilter):
     """Jobs by their alarms."""
 
     title = _("alarm")
     parameter_name = "alarm"
     _BAD = Q(alarm__is_bad=True)
-    _FILTERS = {
+    conditions = {
         "bad": (_("bad"), _BAD),
         "open": (_("bad, and nobody is on it"), _BAD & Q(alarm__acknowledged_at=None)),
         "well": (_("well"), Q(alarm__is_bad=False)),
     }
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        """The names."""
-        return [(name, label) for name, (label, _condition) in self._FILTERS.items()]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:
-        """Those of which it is true."""
-        chosen = self._FILTERS.get(self.value() or "")
-        return queryset.filter(chosen[1]) if chosen else queryset
-
-
-class LastOutcomeFilter(admin.SimpleListFilter):
+class LastOutcomeFilter(ConditionFilter):
     """Schedules by what became of their last fire time, and those that can't fire."""
 
     title = _("last time")
     parameter_name = "last"
-    _FILTERS = {
+    conditions = {
         "problem": (_("can't fire"), ~Q(problem="") | Q(enabled=True, job__enabled=False)),
         "missed": (_("missed some"), Q(last_missed__gt=0)),
         "refused": (_("refused"), Q(last_outcome=FireOutcome.REFUSED)),
@@ -181,12 +180,3 @@ class LastOutcomeFilter(admin.SimpleListFilter):
         "good": (_("ended well"), Q(last_execution_state=State.SUCCEEDED)),
         "never": (_("never fired"), Q(last_fire_at=None)),
     }
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        """The names."""
-        return [(name, label) for name, (label, _condition) in self._FILTERS.items()]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> QuerySet[Schedule]:
-        """Those of which it is true."""
-        chosen = self._FILTERS.get(self.value() or "")
-        return queryset.filter(chosen[1]) if chosen else queryset

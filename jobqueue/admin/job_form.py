@@ -21,10 +21,18 @@ else:
     _ModelForm = forms.ModelForm
 
 
-class CommandLineField(forms.CharField):
-    """A list of strings, written as a command line."""
+class _LinesField(forms.CharField):
+    """A value that is written in lines."""
 
     widget = forms.Textarea
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        """Whether it was edited; browsers turn all line ends into those of the network."""
+        return _lines(self.prepare_value(initial)) != _lines(data)
+
+
+class CommandLineField(_LinesField):
+    """A list of strings, written as a command line."""
 
     def prepare_value(self, value: Any) -> Any:
         """The command line of an argv; what was typed as it is."""
@@ -38,15 +46,9 @@ class CommandLineField(forms.CharField):
         except ValueError as error:
             raise ValidationError(translated(error), code="invalid") from None
 
-    def has_changed(self, initial: Any, data: Any) -> bool:
-        """Whether it was edited; browsers turn all line ends into those of the network."""
-        return _lines(self.prepare_value(initial)) != _lines(data)
 
-
-class VariablesField(forms.CharField):
+class VariablesField(_LinesField):
     """A dict of strings, written as one ``NAME=value`` in a line."""
-
-    widget = forms.Textarea
 
     def prepare_value(self, value: Any) -> Any:
         """One line for each variable; what was typed as it is."""
@@ -75,10 +77,6 @@ class VariablesField(forms.CharField):
                 )
             variables[name] = text
         return variables
-
-    def has_changed(self, initial: Any, data: Any) -> bool:
-        """Whether it was edited."""
-        return _lines(self.prepare_value(initial)) != _lines(data)
 
 
 #: The name of the button that has a Job checked, and not saved.

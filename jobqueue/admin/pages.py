@@ -92,6 +92,17 @@ class ObjectPages(ObjectPermissions[M]):
 
         return update_wrapper(page, answer)
 
+    def permitted(self, request: HttpRequest, permission: str, objects: Iterable[M]) -> list[M]:
+        """All of these, if the user has a permission for each, ``has_<permission>_permission``.
+
+        Raises:
+            PermissionDenied: not for one of them.
+        """
+        chosen, may = list(objects), getattr(self, f"has_{permission}_permission")
+        if not all(may(request, obj) for obj in chosen):
+            raise PermissionDenied
+        return chosen
+
     def page_url(self, request: HttpRequest, obj: M, name: str) -> str:
         """The address of an object's page."""
         page = f"{self.opts.app_label}_{self.opts.model_name}_{name}"

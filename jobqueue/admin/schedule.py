@@ -145,7 +145,4 @@ class ScheduleAdmin(NamesWhatGoes, ScheduleRecord, ObjectPages[Schedule]):
         actions.disable(request, self._allowed(request, queryset))
 
     def _allowed(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> list[Schedule]:
-        chosen = list(queryset.select_related("job"))
-        if not all(self.has_change_permission(request, schedule) for schedule in chosen):
-            raise PermissionDenied
-        return chosen
+        return self.permitted(request, "change", queryset.select_related("job"))

@@ -33,11 +33,11 @@ class CommandSearch(_Base):
                 found |= Q(**{f"{field}__icontains": word})
             # As JSON, which some databases store with all but ASCII escaped.
             found |= Q(argv_text__icontains=json.dumps(word)[1:-1])
-            queryset = queryset.filter(found | _is_number(word))
+            queryset = queryset.filter(found | _with_number(word))
         return queryset, False
 
 
-def _is_number(word: str) -> Q:
+def _with_number(word: str) -> Q:
     number = word.removeprefix("#")
     return Q(pk=int(number)) if number.isascii() and number.isdigit() and len(number) < 19 else Q()
 

@@ -22,6 +22,7 @@ from .bad_alarms import BadAlarms
 from .bad_ends import BadEnd, Lately
 from .forecast import Place
 from .queues import Found, QueueDesk
+from .upcoming import Fire
 
 #: Waiting requests of a queue that are read; of more than that, so many are counted.
 READ, COUNTED = 200, 10_000
@@ -147,6 +148,8 @@ class _Reading:
         self.clusters = tuple(Cluster.objects.with_silence())
         self.workers = _workers(self.clusters)
         self.ahead = upcoming.ahead(self.schedules, self.fires, now)
+        self.fires_of = self._group_fires()
+        self.is_shared = self._is_shared()
 
     def desk(self) -> Desk:
         """All of it, each queue played ahead."""
@@ -171,12 +174,12 @@ class _Reading:
             running=running,
             waiting=waiting,
             count=max(len(waiting), self.counts.get(name, 0)),
-            fires=[fire for fire in self.fires if upcoming.queue_of(fire[1]) == name],
+            fires=self.fires_of.get(name, []),
             ahead=self.ahead,
             durations=self.durations,
             is_served=self.workers > 0,
             in_the_way=self._in_the_way(name),
-            is_shared=self._is_shared(),
+            is_shared=self.is_shared,
         )
         return queues.of(name, found)
 
@@ -213,6 +216,13 @@ class _Reading:
         names = [name for name, found in self.waiting.items() if len(found) == READ]
         rows = [_waiting_in(name).order_by().values("queue")[:COUNTED] for name in names]
         return bounded.counts(rows)
+
+    def _group_fires(self) -> dict[str, list[Fire]]:
+        """The fire times of each queue, in order."""
+        found: dict[str, list[Fire]] = {}
+        for fire in self.fires:
+            found.setdefault(upcoming.queue_of(fire[1]), []).append(fire)
+        return found
 
     def _jobs(self) -> set[int | None]:
         """Those whose durations matter; None stands for bare commands."""

@@ -16,7 +16,7 @@ from datetime import datetime
 from django.db import router, transaction
 
 from .. import codes, commandline, environments
-from ..definitions import Contents, Definition, Remark, job_key, times_key
+from ..definitions import Contents, Definition, Remark, UniqueNames, job_key, times_key
 from ..models import Job, Kind, Schedule
 from ..models.schedule import PLAN
 
@@ -146,8 +146,8 @@ class _Comparison:
         for job in Job.objects.order_by("-pk"):  # the oldest one wins
             self._jobs[_job_key(job)] = job
         self._users = Counter(schedule.job_id for schedule in self._schedules)
-        self._job_names = _Names(Job.objects.values_list("name", flat=True))
-        self._schedule_names = _Names(self._by_name)
+        self._job_names = UniqueNames(Job.objects.values_list("name", flat=True), _folded)
+        self._schedule_names = UniqueNames(self._by_name, _folded)
         self._taken: set[int] = set()
         self._new_jobs: set[int] = set()
 
@@ -183,7 +183,7 @@ class _Comparison:
             step = Step(definition, schedule, CHANGED)
             self._find_job(step, schedule.job)
         else:
-            step = Step(definition, Schedule(name=self._schedule_names.unique(definition.name)))
+            step = Step(definition, Schedule(name=self._schedule_names.take(definition.name)))
             self._find_job(step, None)
         self._change(step)
         return step
@@ -202,7 +202,7 @@ class _Comparison:
             step.changes.append(f"command: {before.command} -> {commandline.join(definition.argv)}")
             _fill(before, definition)
         else:
-            step.job = Job(name=self._job_names.unique(definition.name))
+            step.job = Job(name=self._job_names.take(definition.name))
             step.job_action = NEW
             self._new_jobs.add(id(step.job))
             _fill(step.job, definition)
@@ -233,24 +233,8 @@ class _Comparison:
             step.changes.append(f"job: {schedule.job.name} -> {step.job.name}")
 
 
-class _Names:
-    """The names that are taken; to a database they may be the same in another case."""
-
-    def __init__(self, names: Iterable[str]) -> None:
-        self._taken = {_folded(name) for name in names}
-        self._numbers: Counter[str] = Counter()
-
-    def unique(self, name: str) -> str:
-        """The name, or with a number behind it if it is taken; it is taken then."""
-        found = name
-        while _folded(found) in self._taken:
-            self._numbers[name] += 1
-            found = f"{name} ({self._numbers[name] + 1})"
-        self._taken.add(_folded(found))
-        return found
-
-
 def _folded(name: str) -> str:
+    """The same for names that only differ in case or blanks at their end."""
     return name.casefold().rstrip()
 
 

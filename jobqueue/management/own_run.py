@@ -19,8 +19,6 @@ VARIABLE = "JOBQUEUE_EXECUTION"
 #: Characters of a text.
 LONGEST = 100_000
 NOBODY = "Nobody is told: its Job says so, or there are no recipients."
-
-
 TOLD = "Nothing is mailed: it was told before, or other words of this alarm are on their way."
 
 

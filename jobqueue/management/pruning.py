@@ -3,34 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 
 from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 
-from .. import log_files, retention
+from .. import upkeep
 from .console import Console
 
 
 def prune(days: int | None, console: Console, dry_run: bool) -> None:
     """Delete what is kept no longer; with `days`, all that ended longer ago."""
     done: Counter[str] = Counter()
-    for step in _steps(days):
+    for step in upkeep.steps(timezone.now(), days):
         if not dry_run:
             step.take()
-        if isinstance(step, retention.Step):
-            done += Counter(executions=len(step.executions), outputs=len(step.outputs))
-        else:
-            done += Counter(files=len(step.files), size=step.size)
+        done += step.counts
         if done.total():
             console.progress(f"{'Counting' if dry_run else 'Deleting'}: {_in_words(done)}.")
     console.say(f"{'Would delete' if dry_run else 'Deleted'} {_in_words(done)}.")
-
-
-def _steps(days: int | None) -> Iterator[retention.Step | log_files.Directory]:
-    now = timezone.now()
-    yield from retention.steps(now, days)
-    yield from log_files.unneeded(now, days)
 
 
 def _in_words(done: Counter[str]) -> str:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from jobqueue import conf, queue
+from jobqueue import queue
 from jobqueue.models import Execution
 from tests.browser.site import NARROW, WIDE, Admin, fits
-from tests.builders import a_job, a_run, a_waiting, an_end
+from tests.builders import a_job, a_waiting, an_end, log_file
 from tests.site import a_service, wait_for_start
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -20,15 +19,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 MANY = 20_000
 
 
-@pytest.fixture
-def run(data_dir: Path) -> Execution:
-    return a_run()
-
-
 def write(run: Execution, text: str) -> None:
-    path = conf.current().log_path(run.pk)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
+    with log_file(run).open("a", encoding="utf-8") as file:
         file.write(text)
 
 

@@ -1,4 +1,4 @@
-"""Fixtures for tests of directory monitors."""
+"""Fixtures for tests of directory monitors, and of what is sent."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.smtpd import Server
+from tests.webd import WebServer
 
 
 @pytest.fixture(params=["inotify", "poll"])
@@ -37,3 +40,17 @@ def sigio_ignored() -> Iterator[None]:
     before = signal.signal(signal.SIGIO, signal.SIG_IGN)
     yield
     signal.signal(signal.SIGIO, before)
+
+
+@pytest.fixture
+def mail_server() -> Iterator[Server]:
+    """A real SMTP server."""
+    with Server() as server:
+        yield server
+
+
+@pytest.fixture
+def web_server() -> Iterator[WebServer]:
+    """A real HTTP server."""
+    with WebServer() as server:
+        yield server

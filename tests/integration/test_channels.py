@@ -35,18 +35,12 @@ KEY = "hunter2 hunter2 hunter2"
 LOOPBACK = ["127.0.0.0/8"]
 
 
-@pytest.fixture
-def server() -> Iterator[WebServer]:
-    with WebServer() as server:
-        yield server
-
-
 @pytest.fixture(autouse=True)
-def ways(settings: Settings, server: WebServer) -> dict[str, Any]:
+def ways(settings: Settings, web_server: WebServer) -> dict[str, Any]:
     """The channels of the settings, which may be changed."""
     ways: dict[str, Any] = {
-        "webhook:ops": {"url": f"{server.url}?token=hunter2", "key": KEY},
-        "webhook:other": {"url": server.url, "key": KEY},
+        "webhook:ops": {"url": f"{web_server.url}?token=hunter2", "key": KEY},
+        "webhook:other": {"url": web_server.url, "key": KEY},
     }
     settings.MANAGERS = []
     settings.JOBQUEUE = {
@@ -96,11 +90,11 @@ def ended(job: Job, state: str = State.FAILED, **over: Any) -> Execution:
 
 
 class TestWebhook:
-    def test_what_is_sent_says_all_that_a_program_needs(self, server: WebServer) -> None:
+    def test_what_is_sent_says_all_that_a_program_needs(self, web_server: WebServer) -> None:
         job = a_job(name="Engine", recipients="webhook:ops")
         run = ended(job, log_tail="out\n")
         look()
-        [request] = server.requests
+        [request] = web_server.requests
         assert request.path == "/hook?token=hunter2"
         assert request.headers["Content-Type"] == "application/json"
         said = request.json
@@ -122,25 +116,25 @@ class TestWebhook:
         assert (alarm["job"], alarm["is_bad"], alarm["failures"]) == ("Engine", True, 1)
         assert now(Message.objects.get()).sent_at is not None
 
-    def test_who_has_the_key_knows_that_it_is_ours(self, server: WebServer) -> None:
+    def test_who_has_the_key_knows_that_it_is_ours(self, web_server: WebServer) -> None:
         post()
         look()
-        [request] = server.requests
+        [request] = web_server.requests
         at = request.headers["Jobqueue-Timestamp"]
         signed = hmac.new(KEY.encode(), at.encode() + b"." + request.body, hashlib.sha256)
         assert request.headers["Jobqueue-Signature"] == f"sha256={signed.hexdigest()}"
         assert abs(int(at) - timezone.now().timestamp()) < 1000
 
-    def test_a_second_try_has_the_same_name(self, server: WebServer) -> None:
-        server.answer = lambda handler: handler.says(503)
+    def test_a_second_try_has_the_same_name(self, web_server: WebServer) -> None:
+        web_server.answer = lambda handler: handler.says(503)
         message = post()
         look()
         assert now(message).problem.startswith("The server answered: 503")
-        server.answer = Handler.ok
+        web_server.answer = Handler.ok
         due_again()
         look()
         assert now(message).sent_at is not None
-        first, second = server.requests
+        first, second = web_server.requests
         assert first.json["id"] == second.json["id"] == "1@edi"
         assert first.headers["Jobqueue-Delivery"] == second.headers["Jobqueue-Delivery"]
 
@@ -159,9 +153,9 @@ class TestWebhook:
         ids=["refuses", "redirects", "fails", "drops", "stalls"],
     )
     def test_what_isn_t_accepted_is_tried_again(
-        self, server: WebServer, answer: Any, problem: str, monkeypatch: pytest.MonkeyPatch
+        self, web_server: WebServer, answer: Any, problem: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        server.answer = answer
+        web_server.answer = answer
         message = post()
         with monkeypatch.context() as hasty:
             if answer == Handler.stalls:
@@ -170,16 +164,16 @@ class TestWebhook:
         assert problem in now(message).problem
         assert "\x1b" not in now(message).problem
         assert now(message).due_at is not None
-        server.answer = Handler.ok
+        web_server.answer = Handler.ok
         due_again()
         look()
         assert now(message).sent_at is not None
 
     def test_one_that_never_comes_to_the_point_is_cut_off(
-        self, server: WebServer, monkeypatch: pytest.MonkeyPatch
+        self, web_server: WebServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(web, "DEADLINE", 0.5)
-        server.answer = Handler.drips
+        web_server.answer = Handler.drips
         message = post()
         look()
         assert now(message).problem == "No answer within 0.5 s."
@@ -193,9 +187,9 @@ class TestWebhook:
         ],
     )
     def test_our_words_are_those_of_the_reader_and_the_answer_stays(
-        self, server: WebServer, language: str, words: str
+        self, web_server: WebServer, language: str, words: str
     ) -> None:
-        server.answer = lambda handler: handler.says(404, b"no such hook")
+        web_server.answer = lambda handler: handler.says(404, b"no such hook")
         with pytest.raises(NotSent) as failed, override(language):
             sending.test(of_channel("webhook:ops"))
         with override(language):
@@ -214,7 +208,7 @@ class TestWebhook:
         assert now(message).problem == "No answer within 1 s."
 
     def test_one_that_takes_too_long_to_be_found_is_cut_off_then(
-        self, server: WebServer, monkeypatch: pytest.MonkeyPatch
+        self, web_server: WebServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(web, "DEADLINE", 0.2)
         is_cut, cut = threading.Event(), web._Connection.cut
@@ -225,23 +219,23 @@ class TestWebhook:
 
         def slow(*_: Any, **__: Any) -> list[Any]:
             assert is_cut.wait(60)
-            return [(2, 1, 6, "", ("127.0.0.1", server.port))]
+            return [(2, 1, 6, "", ("127.0.0.1", web_server.port))]
 
         monkeypatch.setattr(web._Connection, "cut", noted)
         monkeypatch.setattr("socket.getaddrinfo", slow)
-        server.answer = Handler.drips
+        web_server.answer = Handler.drips
         message = post()
         look()
         assert now(message).problem == "No answer within 0.2 s."
 
-    def test_an_answer_of_100_mb_harms_nothing(self, server: WebServer) -> None:
-        server.answer = Handler.floods
+    def test_an_answer_of_100_mb_harms_nothing(self, web_server: WebServer) -> None:
+        web_server.answer = Handler.floods
         message = post()
         look()
         assert now(message).sent_at is not None
 
     def test_what_is_out_of_order_is_left_alone_for_a_while(
-        self, server: WebServer, ways: dict[str, Any]
+        self, web_server: WebServer, ways: dict[str, Any]
     ) -> None:
         ways["webhook:ops"]["url"] = "http://127.0.0.1:1/"
         message, second, other = post(), post(), post("webhook:other")
@@ -250,7 +244,7 @@ class TestWebhook:
         assert "refused" in now(message).problem
         assert now(second).attempts == 0
         assert now(other).sent_at is not None
-        ways["webhook:ops"]["url"] = server.url
+        ways["webhook:ops"]["url"] = web_server.url
         due_again()
         look(one)
         assert now(second).attempts == 0
@@ -279,9 +273,9 @@ class TestWebhook:
             assert now(message).sent_at is not None
 
     def test_secrets_are_neither_stored_nor_logged(
-        self, server: WebServer, ways: dict[str, Any], caplog: pytest.LogCaptureFixture
+        self, web_server: WebServer, ways: dict[str, Any], caplog: pytest.LogCaptureFixture
     ) -> None:
-        server.answer = lambda handler: handler.says(500, b"no")
+        web_server.answer = lambda handler: handler.says(500, b"no")
         post()
         look()
         ways["webhook:ops"]["url"] = "http://127.0.0.1:1/?token=hunter2"
@@ -297,19 +291,19 @@ class TestWebhook:
 class TestPrivateNetworks:
     @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
     def test_they_are_refused_where_nothing_allows_them(
-        self, server: WebServer, settings: Settings, ways: dict[str, Any], host: str
+        self, web_server: WebServer, settings: Settings, ways: dict[str, Any], host: str
     ) -> None:
         settings.JOBQUEUE = {**settings.JOBQUEUE, "ALLOWED_NETWORKS": []}
-        ways["webhook:ops"]["url"] = server.url.replace("127.0.0.1", host)
+        ways["webhook:ops"]["url"] = web_server.url.replace("127.0.0.1", host)
         message = post()
         look()
         assert now(message).problem == (
             f"{host} is in a private network, which JOBQUEUE['ALLOWED_NETWORKS'] doesn't allow."
         )
-        assert not server.requests
+        assert not web_server.requests
 
     def test_a_name_that_changes_its_address_leads_nowhere(
-        self, server: WebServer, ways: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+        self, web_server: WebServer, ways: dict[str, Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """What is asked of is what is connected to: the name is looked up once."""
         asked = []
@@ -320,18 +314,18 @@ class TestPrivateNetworks:
             return [(2, 1, 6, "", address)]
 
         monkeypatch.setattr("socket.getaddrinfo", rebinding)
-        ways["webhook:ops"]["url"] = f"http://evil.example:{server.port}/"
+        ways["webhook:ops"]["url"] = f"http://evil.example:{web_server.port}/"
         message = post()
         look()
         assert asked == ["evil.example"]
         assert "private network" in now(message).problem
-        assert not server.requests
+        assert not web_server.requests
 
 
 class TestSeveralWays:
     @pytest.mark.django_db(transaction=True)
     def test_one_that_stalls_holds_up_no_other(
-        self, server: WebServer, monkeypatch: pytest.MonkeyPatch
+        self, web_server: WebServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(web, "SILENCE", 100.0)
         monkeypatch.setattr(web, "DEADLINE", 100.0)
@@ -342,7 +336,7 @@ class TestSeveralWays:
                 is_let_go.wait(100)
             handler.ok()
 
-        server.answer = answer
+        web_server.answer = answer
         slow, other = post(), post("webhook:other")
         threads = Sending()
         threads.start(timezone.now())
@@ -352,19 +346,19 @@ class TestSeveralWays:
         is_let_go.set()
         wait_until(lambda: now(slow).sent_at, 60, "the slow one")
         threads.join(60)
-        assert len(server.requests) == 2
+        assert len(web_server.requests) == 2
 
 
 class TestTest:
-    def test_what_the_receiver_answered(self, server: WebServer) -> None:
+    def test_what_the_receiver_answered(self, web_server: WebServer) -> None:
         assert sending.test(of_channel("webhook:ops")) == "200 OK OK"
-        [request] = server.requests
+        [request] = web_server.requests
         assert request.json["event"] == "test"
         assert "arrive by webhook:ops" in request.json["text"]
         assert not Message.objects.exists()
 
-    def test_that_it_refused(self, server: WebServer) -> None:
-        server.answer = lambda handler: handler.says(403)
+    def test_that_it_refused(self, web_server: WebServer) -> None:
+        web_server.answer = lambda handler: handler.says(403)
         with pytest.raises(NotSent, match="403 Forbidden"):
             sending.test(of_channel("webhook:ops"))
 
@@ -412,21 +406,21 @@ class TestKindsOfTheHost:
 @pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")  # by a dependency
 @pytest.mark.skipif(importlib.util.find_spec("apprise") is None, reason="an extra")
 class TestApprise:
-    def test_it_goes_by_the_library(self, server: WebServer, ways: dict[str, Any]) -> None:
+    def test_it_goes_by_the_library(self, web_server: WebServer, ways: dict[str, Any]) -> None:
         ways["apprise:chat"] = {
-            "url": f"json://127.0.0.1:{server.port}/?cto=60&rto=60&token=hunter2"
+            "url": f"json://127.0.0.1:{web_server.port}/?cto=60&rto=60&token=hunter2"
         }
         message = post("apprise:chat")
         look()
-        [request] = server.requests
+        [request] = web_server.requests
         assert (request.json["title"], request.json["message"]) == ("Engine failed", "text")
         assert now(message).sent_at is not None
 
     def test_it_isn_t_accepted(
-        self, server: WebServer, ways: dict[str, Any], caplog: pytest.LogCaptureFixture
+        self, web_server: WebServer, ways: dict[str, Any], caplog: pytest.LogCaptureFixture
     ) -> None:
-        server.answer = lambda handler: handler.says(500)
-        ways["apprise:chat"] = {"url": f"json://user:hunter2@127.0.0.1:{server.port}/?rto=60"}
+        web_server.answer = lambda handler: handler.says(500)
+        ways["apprise:chat"] = {"url": f"json://user:hunter2@127.0.0.1:{web_server.port}/?rto=60"}
         message = post("apprise:chat")
         look()
         assert "wasn't accepted" in now(message).problem
@@ -438,8 +432,8 @@ class TestApprise:
 
 
 class TestPings:
-    def test_a_start_and_an_end_belong_together(self, server: WebServer) -> None:
-        job = a_job(name="Engine", ping_url=f"{server.url}?create=1")
+    def test_a_start_and_an_end_belong_together(self, web_server: WebServer) -> None:
+        job = a_job(name="Engine", ping_url=f"{web_server.url}?create=1")
         run = a_run(job)
         pings.tell_starts(timezone.now())
         pings.tell_starts(timezone.now())
@@ -447,8 +441,8 @@ class TestPings:
         queue.finish(run, an_end(log_tail="12 orders\n"))
         judging.judge(timezone.now())
         look()
-        assert server.paths == ["/hook/start", "/hook/0"]
-        start, end = server.requests
+        assert web_server.paths == ["/hook/start", "/hook/0"]
+        start, end = web_server.requests
         assert start.path.partition("?")[2] == end.path.partition("?")[2]
         assert start.path.startswith(f"/hook/start?create=1&rid={pings.rid_of(run)}")
         assert end.body == b"12 orders"
@@ -469,15 +463,17 @@ class TestPings:
         ],
     )
     def test_what_is_told_of_an_end(
-        self, server: WebServer, over: dict[str, Any], signal: str
+        self, web_server: WebServer, over: dict[str, Any], signal: str
     ) -> None:
-        ended(a_job(ping_url=server.url, notify=Notify.NEVER), **over)
+        ended(a_job(ping_url=web_server.url, notify=Notify.NEVER), **over)
         look()
-        assert server.paths == [f"/hook/{signal}"]
+        assert web_server.paths == [f"/hook/{signal}"]
 
-    def test_of_a_recovery_run_that_ends_well_only_that_is_noted(self, server: WebServer) -> None:
+    def test_of_a_recovery_run_that_ends_well_only_that_is_noted(
+        self, web_server: WebServer
+    ) -> None:
         argv = ["bots-engine", "-cprod"]
-        job = a_job(argv=argv, ping_url=server.url)
+        job = a_job(argv=argv, ping_url=web_server.url)
         queue.finish(a_run(job), an_end(state=State.STOPPED, recovery=["bots-engine"]))
         recovery = queue.claim("default")
         assert recovery is not None
@@ -485,47 +481,49 @@ class TestPings:
         queue.finish(recovery, an_end())
         judging.judge(timezone.now())
         look()
-        assert server.paths == ["/hook/log", "/hook/log"]
+        assert web_server.paths == ["/hook/log", "/hook/log"]
 
-    def test_a_start_isn_t_told_when_the_run_has_ended(self, server: WebServer) -> None:
-        server.answer = lambda handler: handler.says(503)
-        run = a_run(a_job(ping_url=server.url))
+    def test_a_start_isn_t_told_when_the_run_has_ended(self, web_server: WebServer) -> None:
+        web_server.answer = lambda handler: handler.says(503)
+        run = a_run(a_job(ping_url=web_server.url))
         pings.tell_starts(timezone.now())
         look()
         queue.finish(run, an_end())
         judging.judge(timezone.now())
-        server.answer = Handler.ok
+        web_server.answer = Handler.ok
         due_again()
         look()
-        assert server.paths == ["/hook/start", "/hook/0"]
+        assert web_server.paths == ["/hook/start", "/hook/0"]
         pings.tell_starts(timezone.now())
         assert not Message.objects.exists()
 
-    def test_an_end_that_is_tried_again_gives_way_to_the_next_one(self, server: WebServer) -> None:
-        server.answer = lambda handler: handler.says(503)
-        job = a_job(ping_url=server.url, notify=Notify.NEVER)
-        other = a_job(ping_url=server.url, notify=Notify.NEVER)
+    def test_an_end_that_is_tried_again_gives_way_to_the_next_one(
+        self, web_server: WebServer
+    ) -> None:
+        web_server.answer = lambda handler: handler.says(503)
+        job = a_job(ping_url=web_server.url, notify=Notify.NEVER)
+        other = a_job(ping_url=web_server.url, notify=Notify.NEVER)
         ended(other)
         ended(job)
         look()
         look()  # the first 503 has closed the way for the other one
         ended(job, State.SUCCEEDED)
-        server.answer = Handler.ok
+        web_server.answer = Handler.ok
         due_again()
         look()
-        assert sorted(server.paths) == ["/hook/0", "/hook/7", "/hook/7", "/hook/7"]
-        assert server.paths[-1] == "/hook/0"
+        assert sorted(web_server.paths) == ["/hook/0", "/hook/7", "/hook/7", "/hook/7"]
+        assert web_server.paths[-1] == "/hook/0"
         assert not Message.objects.exists()
 
-    def test_two_ends_that_were_not_tried_yet_are_both_told(self, server: WebServer) -> None:
-        job = a_job(ping_url=server.url, notify=Notify.NEVER)
+    def test_two_ends_that_were_not_tried_yet_are_both_told(self, web_server: WebServer) -> None:
+        job = a_job(ping_url=web_server.url, notify=Notify.NEVER)
         ended(job)
         ended(job, State.SUCCEEDED)
         look()
-        assert server.paths == ["/hook/7", "/hook/0"]
+        assert web_server.paths == ["/hook/7", "/hook/0"]
 
-    def test_an_end_waits_for_a_start_that_is_on_its_way(self, server: WebServer) -> None:
-        run = a_run(a_job(ping_url=server.url))
+    def test_an_end_waits_for_a_start_that_is_on_its_way(self, web_server: WebServer) -> None:
+        run = a_run(a_job(ping_url=web_server.url))
         pings.tell_starts(timezone.now())
         [way] = outbox.ways(timezone.now())
         taken = outbox.take(timezone.now(), way)
@@ -546,8 +544,8 @@ class TestPings:
         judging.judge(timezone.now())
         assert not Message.objects.exists()
 
-    def test_the_question_is_whether_a_start_is_to_be_told(self, server: WebServer) -> None:
-        run = a_run(a_job(ping_url=server.url))
+    def test_the_question_is_whether_a_start_is_to_be_told(self, web_server: WebServer) -> None:
+        run = a_run(a_job(ping_url=web_server.url))
         assert courier.to_do(timezone.now()).started
         pings.tell_starts(timezone.now())
         assert not courier.to_do(timezone.now()).started
@@ -556,15 +554,17 @@ class TestPings:
         queue.finish(run, an_end())
         assert not courier.to_do(timezone.now()).started
 
-    def test_who_corrects_the_address_has_those_that_wait_go_there(self, server: WebServer) -> None:
+    def test_who_corrects_the_address_has_those_that_wait_go_there(
+        self, web_server: WebServer
+    ) -> None:
         job = a_job(ping_url="http://127.0.0.1:1/wrong", notify=Notify.NEVER)
         ended(job)
         look()
         assert "refused" in Message.objects.get().problem
-        Job.objects.update(ping_url=server.url)
+        Job.objects.update(ping_url=web_server.url)
         due_again()
         look()
-        assert server.paths == ["/hook/7"]
+        assert web_server.paths == ["/hook/7"]
 
     def test_one_is_tried_for_an_hour_and_forgotten_after_a_day(self) -> None:
         job = a_job(ping_url="http://127.0.0.1:1/", notify=Notify.NEVER)

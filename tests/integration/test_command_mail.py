@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -24,12 +23,11 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def server(settings: Settings) -> Iterator[Server]:
-    with Server() as server:
-        profiles = {"ours": server.profile()}
-        settings.JOBQUEUE = {**settings.JOBQUEUE, "MAIL_PROFILES": profiles}
-        settings.MANAGERS = ["managers@example.com"]
-        yield server
+def server(settings: Settings, mail_server: Server) -> Server:
+    profiles = {"ours": mail_server.profile()}
+    settings.JOBQUEUE = {**settings.JOBQUEUE, "MAIL_PROFILES": profiles}
+    settings.MANAGERS = ["managers@example.com"]
+    return mail_server
 
 
 def a_message(subject: str = "Engine failed", **over: object) -> Message:

@@ -17,6 +17,7 @@ import pytest
 from dirmonitor.models import DirMonitor
 from dirmonitor.service import DirMonitorService
 from tests.builders import a_monitor
+from tests.commands import run
 from tests.monitors import (
     PATIENCE,
     all_settled,
@@ -31,11 +32,6 @@ from tests.monitors import (
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sigio_ignored")]
-
-
-def run(*argv: object) -> None:
-    """A program that must succeed."""
-    subprocess.run(list(map(str, argv)), check=True, capture_output=True)
 
 
 def need(program: str) -> None:

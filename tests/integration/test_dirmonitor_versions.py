@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 
 from dirmonitor.models import HandedOver
 from tests.builders import a_monitor
+from tests.commands import run
 from tests.monitors import (
     PATIENCE,
     barrier,
@@ -24,11 +24,6 @@ from tests.monitors import (
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sigio_ignored")]
-
-
-def run(*argv: object) -> None:
-    """A program that must succeed."""
-    subprocess.run(list(map(str, argv)), check=True, capture_output=True)
 
 
 def _rewritten(file: Path) -> None:

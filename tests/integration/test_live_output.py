@@ -9,24 +9,12 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
-from jobqueue import conf
 from jobqueue.admin import live_output
 from jobqueue.models import Execution, State
-from tests.builders import a_run, an_ended
+from tests.builders import an_ended, log_file
 from tests.users import a_client
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def run(data_dir: Path) -> Execution:
-    return a_run()
-
-
-def write(run: Execution, data: bytes) -> None:
-    path = conf.current().log_path(run.pk)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
 
 
 def asked(run: Execution, **query: Any) -> dict[str, Any]:
@@ -52,11 +40,11 @@ def test_one_that_was_pruned_is_not_found() -> None:
 
 
 def test_the_end_and_what_comes(run: Execution) -> None:
-    write(run, b"one\n\x1b[31mtwo\x1b[0m\r\n")
+    log_file(run).write_bytes(b"one\n\x1b[31mtwo\x1b[0m\r\n")
     first = asked(run)
     assert (first["state"], first["is_open"]) == ("running", True)
     assert first["lines"] == [[0, [["", "one"]]], [4, [["jobqueue-ansi-red", "two"]]]]
-    write(run, b"one\n\x1b[31mtwo\x1b[0m\r\nthree\n")
+    log_file(run).write_bytes(b"one\n\x1b[31mtwo\x1b[0m\r\nthree\n")
     news = asked(run, after=first["end"])
     assert text(news) == "three"
     assert not news["is_cut"]
@@ -65,7 +53,7 @@ def test_the_end_and_what_comes(run: Execution) -> None:
 def test_a_long_one_by_parts(run: Execution, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_output, "PART", 1000)
     lines = [f"line {number}" for number in range(1000)]
-    write(run, "\n".join(lines).encode() + b"\n")
+    log_file(run).write_bytes("\n".join(lines).encode() + b"\n")
     part = asked(run)
     shown = text(part)
     while part["start"] > 0:
@@ -75,20 +63,20 @@ def test_a_long_one_by_parts(run: Execution, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_looking(run: Execution) -> None:
-    write(run, b"one\ntwo\nthree\n")
+    log_file(run).write_bytes(b"one\ntwo\nthree\n")
     assert asked(run, find="TWO")["found"] == 4
     assert asked(run, find="two", **{"from": 5})["found"] is None
     assert asked(run, lines=8)["lines_before"] == 2
 
 
 def test_a_log_that_was_cut(run: Execution) -> None:
-    write(run, b"short\n")
+    log_file(run).write_bytes(b"short\n")
     assert asked(run, after=5000)["is_cut"]
 
 
 @pytest.mark.parametrize("typed", ["-1", "x", "1e3", "9" * 30, "٣", ""])
 def test_a_forged_place_is_none(run: Execution, typed: str) -> None:
-    write(run, b"one\n")
+    log_file(run).write_bytes(b"one\n")
     assert text(asked(run, after=typed)) == "one"
     assert text(asked(run, before=typed)) == "one"
 

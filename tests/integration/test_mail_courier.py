@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import smtplib
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -28,15 +27,9 @@ from tests.waiting import wait_until
 pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
 
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with Server() as server:
-        yield server
-
-
 @pytest.fixture(autouse=True)
-def profiles(settings: Settings, server: Server) -> dict[str, Any]:
-    profiles = {"ours": server.profile(), "other": server.profile()}
+def profiles(settings: Settings, mail_server: Server) -> dict[str, Any]:
+    profiles = {"ours": mail_server.profile(), "other": mail_server.profile()}
     settings.JOBQUEUE = {**settings.JOBQUEUE, "MAIL_PROFILES": profiles}
     return profiles
 
@@ -75,11 +68,11 @@ def take(now: datetime | None = None) -> Message | None:
     return outbox.take(now or timezone.now(), Way("mail", "ours"))
 
 
-def test_a_mail_arrives_as_it_was_written(server: Server) -> None:
+def test_a_mail_arrives_as_it_was_written(mail_server: Server) -> None:
     message = post("a@example.com", "b@example.com")
     look()
-    [arrived] = server.mails
-    assert server.envelopes == [["a@example.com", "b@example.com"]]
+    [arrived] = mail_server.mails
+    assert mail_server.envelopes == [["a@example.com", "b@example.com"]]
     assert arrived["From"] == "queue@here.example"
     assert arrived["To"] == "a@example.com, b@example.com"
     assert arrived["Message-ID"] == "<1@edi>"
@@ -91,20 +84,20 @@ def test_a_mail_arrives_as_it_was_written(server: Server) -> None:
     assert html.get_content().strip() == "<p>html</p>"
     assert now(message).sent_at is not None
     look()
-    assert len(server.mails) == 1
+    assert len(mail_server.mails) == 1
 
 
-def test_many_go_by_one_connection(server: Server) -> None:
+def test_many_go_by_one_connection(mail_server: Server) -> None:
     for _ in range(5):
         post()
     look()
-    assert (len(server.mails), server.connections) == (5, 1)
+    assert (len(mail_server.mails), mail_server.connections) == (5, 1)
 
 
 def test_no_server_loses_nothing_and_is_left_alone_for_a_while(
-    server: Server, profiles: dict[str, Any]
+    mail_server: Server, profiles: dict[str, Any]
 ) -> None:
-    profiles["ours"] = server.profile(port=1)
+    profiles["ours"] = mail_server.profile(port=1)
     message, second = post(), post()
     there = post(profile="other")
     one = Sending()
@@ -116,7 +109,7 @@ def test_no_server_loses_nothing_and_is_left_alone_for_a_while(
     due_at = now(message).due_at
     assert due_at is not None
     assert due_at > timezone.now() + timedelta(seconds=30)
-    profiles["ours"] = server.profile()
+    profiles["ours"] = mail_server.profile()
     due_again()
     look(one)
     assert now(second).attempts == 0  # still left alone
@@ -125,8 +118,8 @@ def test_no_server_loses_nothing_and_is_left_alone_for_a_while(
     assert now(message).problem == ""
 
 
-def test_it_refuses(server: Server) -> None:
-    server.on_recipient = lambda _: "550 no such user"
+def test_it_refuses(mail_server: Server) -> None:
+    mail_server.on_recipient = lambda _: "550 no such user"
     message = post()
     look()
     assert now(message).problem == "The server refused all recipients: 550 no such user"
@@ -137,47 +130,47 @@ def test_it_refuses(server: Server) -> None:
     given_up = now(message)
     assert (given_up.due_at, given_up.sent_at) == (None, None)
     assert list(Message.objects.unsent()) == [given_up]
-    server.on_recipient = lambda _: "250 OK"
+    mail_server.on_recipient = lambda _: "250 OK"
     assert outbox.send_now(given_up, "anna")
     look()
     assert now(message).sent_at is not None
     assert not Message.objects.unsent().exists()
 
 
-def test_it_refuses_one_of_them(server: Server) -> None:
-    server.on_recipient = lambda who: "450 later" if who.startswith("b") else "250 OK"
+def test_it_refuses_one_of_them(mail_server: Server) -> None:
+    mail_server.on_recipient = lambda who: "450 later" if who.startswith("b") else "250 OK"
     message = post("a@example.com", "b@example.com", "c@example.com")
     look()
     assert now(message).recipients == ["a@example.com", "c@example.com"]
     rest = Message.objects.exclude(pk=message.pk).get()
     assert rest.recipients == ["b@example.com"]
     assert rest.problem == "b@example.com: 450 later"
-    server.on_recipient = lambda _: "250 OK"
+    mail_server.on_recipient = lambda _: "250 OK"
     due_again()
     look()
-    assert server.asked == {"a@example.com": 1, "b@example.com": 2, "c@example.com": 1}
-    assert server.envelopes[-1] == ["b@example.com"]
+    assert mail_server.asked == {"a@example.com": 1, "b@example.com": 2, "c@example.com": 1}
+    assert mail_server.envelopes[-1] == ["b@example.com"]
 
 
-def test_it_greylists(server: Server) -> None:
+def test_it_greylists(mail_server: Server) -> None:
     def greylisted(who: str) -> str:
-        return "450 4.2.0 greylisted" if server.asked[who] < 3 else "250 OK"
+        return "450 4.2.0 greylisted" if mail_server.asked[who] < 3 else "250 OK"
 
-    server.on_recipient = greylisted
+    mail_server.on_recipient = greylisted
     message = post()
     for _ in range(3):
         assert now(message).sent_at is None
         due_again()
         look()
     assert now(message).sent_at is not None
-    assert len(server.mails) == 1
+    assert len(mail_server.mails) == 1
 
 
 @pytest.mark.parametrize("answer", ["", None], ids=["drops", "stalls"])
 def test_it_drops_or_stalls_at_the_end_of_a_mail(
-    server: Server, answer: str | None, monkeypatch: pytest.MonkeyPatch
+    mail_server: Server, answer: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server.on_data = lambda: answer
+    mail_server.on_data = lambda: answer
     message, second = post(), post()
     with monkeypatch.context() as hasty:
         if answer is None:
@@ -186,7 +179,7 @@ def test_it_drops_or_stalls_at_the_end_of_a_mail(
     assert now(message).sent_at is None
     assert now(message).problem
     assert now(second).attempts == 0
-    server.on_data = lambda: "250 OK"
+    mail_server.on_data = lambda: "250 OK"
     due_again()
     look()
     assert now(message).sent_at is not None
@@ -262,16 +255,16 @@ def test_what_is_cut_off_before_it_is_connected_stays_so() -> None:
         connection.open()
 
 
-def test_an_answer_may_have_many_lines(server: Server) -> None:
-    server.features = [f"250-X-{number} {'x' * 400}" for number in range(100)]
+def test_an_answer_may_have_many_lines(mail_server: Server) -> None:
+    mail_server.features = [f"250-X-{number} {'x' * 400}" for number in range(100)]
     message = post()
     look()
     assert now(message).sent_at is not None
 
 
-def test_what_it_does_to_one_mail_holds_up_no_other(server: Server) -> None:
+def test_what_it_does_to_one_mail_holds_up_no_other(mail_server: Server) -> None:
     answers = iter(["554 looks like spam", "250 OK"])
-    server.on_data = lambda: next(answers)
+    mail_server.on_data = lambda: next(answers)
     message, second = post(), post()
     look()
     assert now(message).problem == "The server answered: 554 looks like spam"
@@ -308,12 +301,12 @@ def test_only_a_certificate_that_is_trusted_will_do(
         assert len(server.mails) == 1
 
 
-def test_a_profile_that_is_gone(server: Server, profiles: dict[str, Any]) -> None:
+def test_a_profile_that_is_gone(mail_server: Server, profiles: dict[str, Any]) -> None:
     message = post(profile="ours")
     del profiles["ours"]
     look()
     assert now(message).problem == "JOBQUEUE['MAIL_PROFILES'] has no 'ours' any more."
-    profiles["ours"] = server.profile()
+    profiles["ours"] = mail_server.profile()
     due_again()
     look()
     assert now(message).sent_at is not None
@@ -330,13 +323,13 @@ def test_a_profile_that_is_broken(profiles: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("slip", [{"tls": "yes"}, {"tsl": "starttls"}])
 def test_a_slip_in_the_word_that_hides_a_password_sends_nothing(
-    profiles: dict[str, Any], server: Server, slip: dict[str, str]
+    profiles: dict[str, Any], mail_server: Server, slip: dict[str, str]
 ) -> None:
-    profiles["ours"] = server.profile(user="queue", password="hunter2", **slip)
+    profiles["ours"] = mail_server.profile(user="queue", password="hunter2", **slip)
     message = post()
     look()
     assert "is broken" in now(message).problem
-    assert server.connections == 0
+    assert mail_server.connections == 0
 
 
 def test_a_profile_that_is_no_dict(profiles: dict[str, Any]) -> None:
@@ -355,15 +348,15 @@ def test_without_a_profile_it_goes_djangos_way() -> None:
     assert now(message).sent_at is not None
 
 
-def test_a_subject_of_two_lines_is_never_sent(server: Server) -> None:
+def test_a_subject_of_two_lines_is_never_sent(mail_server: Server) -> None:
     message = post(subject="Engine\nBcc: c@example.com")
     look()
-    assert not server.mails
+    assert not mail_server.mails
     assert now(message).problem.startswith(("BadHeaderError", "ValueError"))
 
 
 class TestSeveralCouriers:
-    def test_a_mail_that_is_taken_is_left_to_who_has_it(self, server: Server) -> None:
+    def test_a_mail_that_is_taken_is_left_to_who_has_it(self, mail_server: Server) -> None:
         message = post()
         taken = take()
         assert taken == message
@@ -371,12 +364,12 @@ class TestSeveralCouriers:
         outbox.send_now(message, "anna")  # not even then
         assert take() is None
 
-    def test_of_one_who_was_killed_another_sends_it(self, server: Server) -> None:
+    def test_of_one_who_was_killed_another_sends_it(self, mail_server: Server) -> None:
         message = post()
         take()
         assert take(_in(outbox.TAKEN)) == message
 
-    def test_one_who_comes_too_late_changes_nothing(self, server: Server) -> None:
+    def test_one_who_comes_too_late_changes_nothing(self, mail_server: Server) -> None:
         message = post()
         late = take()
         other = take(_in(outbox.TAKEN))
@@ -387,28 +380,28 @@ class TestSeveralCouriers:
         outbox.sent(other, {}, timezone.now())
         assert now(message).sent_at is not None
 
-    def test_two_of_them_have_each_mail_once(self, server: Server) -> None:
+    def test_two_of_them_have_each_mail_once(self, mail_server: Server) -> None:
         for _ in range(10):
             post()
         first, second = Sending(), Sending()
         taken = [take() for _ in range(3)]
         look(first)
         look(second)
-        assert len(server.mails) == 7
+        assert len(mail_server.mails) == 7
         assert all(taken)
 
 
 class TestDropping:
-    def test_what_is_dropped_is_never_sent(self, server: Server) -> None:
+    def test_what_is_dropped_is_never_sent(self, mail_server: Server) -> None:
         message = post()
         assert outbox.drop(message, "anna")
         assert not outbox.drop(message, "anna")
         look()
-        assert not server.mails
+        assert not mail_server.mails
         assert not Message.objects.unsent().exists()
         assert outbox.send_now(message, "bert")
         look()
-        assert len(server.mails) == 1
+        assert len(mail_server.mails) == 1
         assert not outbox.send_now(message, "bert")
         assert not outbox.drop(message, "bert")
 
@@ -443,7 +436,7 @@ def test_the_time_for_which_one_is_taken_is_longer_than_sending_can_take() -> No
     assert outbox.TAKEN.total_seconds() > 2 * channel.DEADLINE
 
 
-def test_what_the_question_asks_is_what_is_done(server: Server) -> None:
+def test_what_the_question_asks_is_what_is_done(mail_server: Server) -> None:
     assert not any(courier.to_do(timezone.now()))
     post()
     assert courier.to_do(timezone.now()) == ToDo(False, False, due=True, started=False)

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from jobqueue import queue
 from jobqueue.api import NotQueued, State, execution_finished
-from jobqueue.models import Execution, Queue
-from tests.builders import a_recovery, a_run, a_waiting, an_end, an_ended
+from jobqueue.models import Execution, Job, Queue
+from tests.builders import a_job, a_recovery, a_run, a_waiting, an_end, an_ended
 from tests.wakeups import woken
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db]
@@ -137,6 +138,15 @@ class TestCancel:
         queue.cancel(a_waiting(["x"]), by="ada")
         assert a_waiting(["x"]).state == State.WAITING
 
+    def test_of_many_those_that_wait(self) -> None:
+        run, waiting = a_run(), [a_waiting() for _ in range(30)]
+        with CaptureQueriesContext(connection) as asked:
+            assert queue.cancel_all([run, *waiting], by="ada") == waiting
+        cancelled = Execution.objects.filter(state=State.CANCELLED, reason="cancelled by ada")
+        assert {row.pk for row in cancelled} == {row.pk for row in waiting}
+        looks = [q for q in asked if q["sql"].startswith("SELECT") and "retry_of_id" in q["sql"]]
+        assert len(looks) == 1  # at what they were to repeat
+
 
 class TestClear:
     def test_all_that_waits(self) -> None:
@@ -152,6 +162,53 @@ class TestClear:
 
     def test_nothing_waits(self) -> None:
         assert queue.clear("default", by="ada") == 0
+
+    def test_of_many_retries_by_few_statements(
+        self, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: DjangoAssertNumQueries
+    ) -> None:
+        """Each batch reads what was cancelled, locks the runs before, writes what these say, and
+        has them judged."""
+        monkeypatch.setattr(queue, "_BATCH", 10)
+        job = a_job()
+        retries = [self.a_retry(job) for _ in range(30)]
+        Execution.objects.filter(pk__in=retries).update(state=State.CANCELLED, reason="cleared")
+        with django_assert_num_queries(3 * 4):
+            queue._not_queued_again(retries)
+        runs = Execution.objects.filter(state=State.FAILED)
+        assert len(runs) == 30
+        for run in runs:
+            again = run.details["retry_cancelled"]
+            why = f"execution {again} was cleared"
+            assert Execution.objects.get(pk=again).retry_of_id == run.pk
+            assert run.reason == f"return code 1; not queued again: {why}"
+            assert run.details == {"a": 1, "not_queued_again": why, "retry_cancelled": again}
+            assert run.unjudged == job.pk
+
+    def test_of_many_that_repeat_nothing_by_one_statement(
+        self, django_assert_num_queries: DjangoAssertNumQueries
+    ) -> None:
+        ended = [an_ended(state=State.CANCELLED).pk for _ in range(30)]
+        with django_assert_num_queries(1):
+            queue._not_queued_again(ended)
+
+    def test_a_run_that_was_queued_again_as_another_request_is_left_alone(self) -> None:
+        """What a host writes into details makes nobody repeat a run."""
+        run, other = an_ended(state=State.FAILED), a_waiting()
+        told = a_waiting(details={"also_repeats": [run.pk]})
+        Execution.objects.filter(pk=run.pk).update(details={"queued_again_as": other.pk})
+        assert queue.clear("default", by="ada") == 2
+        run.refresh_from_db()
+        assert (run.details, run.unjudged) == ({"queued_again_as": other.pk}, None)
+        assert Execution.objects.get(pk=told.pk).state == State.CANCELLED
+
+    def a_retry(self, job: Job) -> int:
+        """What repeats a failed run."""
+        values = {"state": State.FAILED, "return_code": 1, "reason": "return code 1"}
+        run = an_ended(job=job, **values)
+        again = a_waiting()
+        Execution.objects.filter(pk=again.pk).update(retry_of=run)
+        Execution.objects.filter(pk=run.pk).update(details={"a": 1, "queued_again_as": again.pk})
+        return again.pk
 
 
 class TestPriority:

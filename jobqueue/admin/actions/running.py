@@ -178,28 +178,39 @@ def _told_as(answer: api.Enqueued) -> tuple[int, str]:
 
 
 def _place(execution: Execution) -> str:
-    now, queue = timezone.now(), execution.queue
+    now, name = timezone.now(), execution.queue
+    queue = _on_desk(name, now)
     # None: beyond what the desk reads, or started by now.
-    number, expected = _on_desk(execution, now) or (_ahead(execution, now) + 1, None)
+    number, expected = _in_line(queue, execution) or (_ahead(execution, now) + 1, None)
     place = str(number) if number <= desk.COUNTED else f"{desk.COUNTED}+"
-    values = {"place": place, "queue": queue}
-    if Queue.objects.filter(name=queue).paused(now).exists():
+    values = {"place": place, "queue": name}
+    if _is_paused(name, queue, now):
         return _("place %(place)s in the queue %(queue)s, which is paused") % values
     shown = _("place %(place)s in the queue %(queue)s") % values
     return ", ".join(filter(None, [shown, _start(expected, now)]))
 
 
-def _on_desk(execution: Execution, now: datetime) -> tuple[int, Place] | None:
-    """Which one it is in the line of its queue on the desk, counted from 1, and when it starts."""
+def _on_desk(name: str, now: datetime) -> desk.QueueDesk | None:
+    """A queue as the desk shows it; None if that can't be read, or if nothing is there any more."""
     try:
         found = desk.read(now)
     except DatabaseError:
         return None  # it is queued: nothing that only informs may look like a failure
-    for queue in found.queues:
-        for number, item in enumerate(queue.waiting, 1):
-            if item.execution.pk == execution.pk:
-                return number, item.place
+    return next((queue for queue in found.queues if queue.name == name), None)
+
+
+def _in_line(queue: desk.QueueDesk | None, execution: Execution) -> tuple[int, Place] | None:
+    """Which one it is in the line of its queue on the desk, counted from 1, and when it starts."""
+    for number, item in enumerate(queue.waiting if queue else (), 1):
+        if item.execution.pk == execution.pk:
+            return number, item.place
     return None
+
+
+def _is_paused(name: str, queue: desk.QueueDesk | None, now: datetime) -> bool:
+    if queue is not None:
+        return queue.is_paused
+    return bool(Queue.objects.filter(name=name).paused(now).exists())
 
 
 def _ahead(execution: Execution, now: datetime) -> int:

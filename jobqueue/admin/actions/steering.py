@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from django.contrib import messages
 from django.db import router, transaction
@@ -13,10 +13,13 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from ... import api
+from ... import api, queue
 from ...models import Execution, Source, State
 from .budget import STEP, Budget, tell_left
 from .telling import NAMED, list_of, record, tell, user_name
+
+#: Given rows and who asks, it changes those that it can, and gives these.
+Change = Callable[[Sequence[Execution], str], list[Execution]]
 
 _NOT_WAITING = gettext_lazy("Nothing was changed where it doesn't wait any more: {executions}.")
 _NOT_RUNNING = gettext_lazy("Nothing was changed where it doesn't run any more: {executions}.")
@@ -30,7 +33,7 @@ def cancel(request: HttpRequest, executions: Iterable[Execution]) -> None:
             "{executions} was cancelled.", "{count} executions were cancelled: {executions}.", count
         )
 
-    _steer(request, executions, api.cancel, "Cancelled.", done, str(_NOT_WAITING))
+    _steer(request, executions, queue.cancel_all, "Cancelled.", done, str(_NOT_WAITING))
 
 
 def stop(request: HttpRequest, executions: Iterable[Execution]) -> None:
@@ -43,7 +46,7 @@ def stop(request: HttpRequest, executions: Iterable[Execution]) -> None:
             count,
         )
 
-    _steer(request, executions, api.request_stop, "Stop.", done, str(_NOT_RUNNING))
+    _steer(request, executions, _each(api.request_stop), "Stop.", done, str(_NOT_RUNNING))
 
 
 def set_priority(request: HttpRequest, executions: Iterable[Execution], priority: int) -> None:
@@ -68,7 +71,7 @@ def set_priority(request: HttpRequest, executions: Iterable[Execution], priority
         "Nothing was changed where it doesn't wait any more, or is a recovery run, which goes "
         "before all others: {executions}."
     )
-    _steer(request, executions, change, f"Priority {priority}.", done, late)
+    _steer(request, executions, _each(change), f"Priority {priority}.", done, late)
 
 
 def acknowledge_runs(request: HttpRequest, executions: Iterable[Execution], note: str) -> None:
@@ -86,7 +89,7 @@ def acknowledge_runs(request: HttpRequest, executions: Iterable[Execution], note
 
     logged = f"Acknowledged. {note}".strip()
     late = _("Nothing was changed where nothing has gone wrong: {executions}.")
-    _steer(request, executions, change, logged, done, late)
+    _steer(request, executions, _each(change), logged, done, late)
 
 
 def withdraw_acknowledgement(request: HttpRequest, executions: Iterable[Execution]) -> None:
@@ -95,7 +98,7 @@ def withdraw_acknowledgement(request: HttpRequest, executions: Iterable[Executio
     def done(_count: int) -> str:
         return _("{executions} isn't acknowledged any more.")
 
-    change, note = api.withdraw_acknowledgement, "Acknowledgement taken back."
+    change, note = _each(api.withdraw_acknowledgement), "Acknowledgement taken back."
     late = _("Nothing was changed where nobody has acknowledged: {executions}.")
     _steer(request, executions, change, note, done, late)
 
@@ -107,6 +110,11 @@ def left_out(request: HttpRequest, executions: QuerySet[Execution]) -> SafeStrin
     return format_html(_("Left out: {}."), list_of(request, named)) if named else ""
 
 
+def _each(change: Callable[[Execution, str], bool]) -> Change:
+    """Change one after the other."""
+    return lambda rows, by: [row for row in rows if change(row, by)]
+
+
 def _words(state: str, source: str) -> Iterator[str]:
     yield str(State(state).label)
     if source == Source.RECOVERY:
@@ -116,12 +124,12 @@ def _words(state: str, source: str) -> Iterator[str]:
 def _steer(
     request: HttpRequest,
     executions: Iterable[Execution],
-    change: Callable[[Execution, str], bool],
+    change: Change,
     note: str,
     done_text: Callable[[int], str],
     late_text: str,
 ) -> None:
-    """Change each, note it, and tell which were changed and which had changed by themselves.
+    """Change them, note it, and tell which were changed and which had changed by themselves.
 
     What doesn't fit into the budget is left as it was, which is told, too.
     """
@@ -133,7 +141,7 @@ def _steer(
             rows, left = rows[:start], rows[start:]
             break
         with transaction.atomic(using=router.db_for_write(Execution)):
-            changed = [row for row in rows[start : start + STEP] if change(row, who)]
+            changed = change(rows[start : start + STEP], who)
             record(request, changed, note)
         done += [row.pk for row in changed]
     late = sorted({row.pk for row in rows} - set(done))
