@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -92,25 +93,32 @@ class Contents:
 
 
 class UniqueNames:
-    """Names for new rows; none is taken twice.
+    """Names for new rows; none is taken twice, whatever a database takes for the same.
 
     Args:
         taken: the names of the rows that are there.
-        fold: gives the same for two names that a database may take for the same.
     """
 
-    def __init__(self, taken: Iterable[str], fold: Callable[[str], str]) -> None:
-        self._fold = fold
-        self._taken = set(map(fold, taken))
+    def __init__(self, taken: Iterable[str]) -> None:
+        self._taken = set(map(self.fold, taken))
         self._numbers: Counter[str] = Counter()
+
+    @staticmethod
+    def fold(name: str) -> str:
+        """The same for names that only differ in case, accents or blanks at their end.
+
+        To a usual collation of MariaDB they are the same.
+        """
+        letters = unicodedata.normalize("NFKD", name.casefold())
+        return "".join(char for char in letters if not unicodedata.combining(char)).rstrip()
 
     def take(self, name: str) -> str:
         """The name, or with a number behind it if it is taken; it is taken then."""
         found = name
-        while self._fold(found) in self._taken:
+        while self.fold(found) in self._taken:
             self._numbers[name] += 1
             found = f"{name} ({self._numbers[name] + 1})"
-        self._taken.add(self._fold(found))
+        self._taken.add(self.fold(found))
         return found
 
 

@@ -13,7 +13,6 @@ from jobqueue.api import Job, UniqueNames
 from . import ini
 from .engine import Engine
 from .ini import Contents, Remark
-from .names import folded
 from .routes import Route
 from .steps import NAME_LIMIT, JobStep, Plan, change
 
@@ -99,12 +98,14 @@ class _Jobs:
 
     def __init__(self, engine: Engine) -> None:
         rows = list(Job.objects.order_by("-pk"))
-        self._names = UniqueNames((job.name for job in rows), folded)
+        self._names = UniqueNames(job.name for job in rows)
         bare = [job for job in rows if is_bare(job)]
         # The oldest one wins, but first one that has no variables or directory of its own.
         bare.sort(key=lambda job: not (job.env or job.working_directory))
         self._same = {tuple(job.argv): job for job in bare}
-        self._by_name = {folded(job.name): job for job in bare if engine.option in job.argv}
+        self._by_name = {
+            UniqueNames.fold(job.name): job for job in bare if engine.option in job.argv
+        }
         self._taken: set[int] = set()
 
     def same(self, argv: list[str]) -> Job | None:
@@ -118,7 +119,7 @@ class _Jobs:
 
         Another one of its name is changed only if it runs the same configuration.
         """
-        row = same or self._by_name.get(folded(wanted.name))
+        row = same or self._by_name.get(UniqueNames.fold(wanted.name))
         if row is None or (same is None and row.pk in self._taken):
             wanted.name = self._names.take(wanted.name)
             return JobStep(wanted)

@@ -19,7 +19,6 @@ from ..models import DirMonitor
 from . import menu
 from .engine import Engine
 from .ini import Contents, Monitor, Remark, quoted
-from .names import folded
 from .routes import Route
 from .steps import CHANGED, NAME_LIMIT, NEW, UNCHANGED, JobStep, MonitorStep, Plan, change
 
@@ -103,7 +102,7 @@ class _Monitors:
     def __init__(self, engine: Engine) -> None:
         using = router.db_for_write(DirMonitor)
         rows = DirMonitor.objects.using(using).select_related("job").order_by("pk")
-        self._names = UniqueNames((row.name for row in rows), folded)
+        self._names = UniqueNames(row.name for row in rows)
         self._by_content: dict[object, list[DirMonitor]] = defaultdict(list)
         self._by_name: dict[str, DirMonitor] = {}
         for row in rows:
@@ -112,7 +111,7 @@ class _Monitors:
             if menu.is_bare(row.job):
                 self._by_content[content, tuple(row.job.argv)].append(row)
                 if engine.option in row.job.argv:
-                    self._by_name[folded(row.name)] = row
+                    self._by_name[UniqueNames.fold(row.name)] = row
         self._taken: set[int] = set()
 
     def same(self, definition: Monitor, job: JobStep) -> DirMonitor | None:
@@ -134,7 +133,7 @@ class _Monitors:
         """
         if same is not None:
             return MonitorStep(definition, same, job, UNCHANGED)
-        row = self._by_name.get(folded(name))
+        row = self._by_name.get(UniqueNames.fold(name))
         if row is None or row.pk in self._taken:
             monitor = DirMonitor(name=self._names.take(name), **_fields(definition))
             return MonitorStep(definition, monitor, job)

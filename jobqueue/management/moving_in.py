@@ -146,8 +146,8 @@ class _Comparison:
         for job in Job.objects.order_by("-pk"):  # the oldest one wins
             self._jobs[_job_key(job)] = job
         self._users = Counter(schedule.job_id for schedule in self._schedules)
-        self._job_names = UniqueNames(Job.objects.values_list("name", flat=True), _folded)
-        self._schedule_names = UniqueNames(self._by_name, _folded)
+        self._job_names = UniqueNames(Job.objects.values_list("name", flat=True))
+        self._schedule_names = UniqueNames(self._by_name)
         self._taken: set[int] = set()
         self._new_jobs: set[int] = set()
 
@@ -231,11 +231,6 @@ class _Comparison:
             setattr(schedule, name, value)
         if step.action == CHANGED and schedule.job_id != step.job.pk:
             step.changes.append(f"job: {schedule.job.name} -> {step.job.name}")
-
-
-def _folded(name: str) -> str:
-    """The same for names that only differ in case or blanks at their end."""
-    return name.casefold().rstrip()
 
 
 def _numbered(names: Iterable[str]) -> Iterator[str]:

@@ -114,6 +114,14 @@ class TestFirst:
         assert there.argv == ["other"]
         assert [row[:2] for row in timing()] == [("a", "a (2)")]
 
+    @pytest.mark.parametrize("name", ["cafe", "CAFÉ", "cafe\u0301"])
+    def test_a_name_that_a_database_may_take_for_another(self, tmp_path: Path, name: str) -> None:
+        a_job(name=name, argv=["other"])
+        a_schedule(name=name, job=Job.objects.get())
+        assert do(tmp_path, "# café\n@daily café\n", "--apply").code == 0
+        assert Job.objects.latest("pk").name == "café (2)"
+        assert Schedule.objects.latest("pk").name == "café (2)"
+
 
 class TestAgain:
     def test_nothing_to_do(self, tmp_path: Path) -> None:
