@@ -344,22 +344,27 @@ class TestActions:
         for url, data in (
             (f"/admin/jobqueue/execution/{waiting.pk}/priority/", {"priority": "1"}),
             (f"/admin/jobqueue/execution/{bad.pk}/again/", {}),
-            (f"/admin/jobqueue/execution/{waiting.pk}/cancel/", {}),
+            (f"/admin/jobqueue/execution/{waiting.pk}/cancel/", {"confirmed": "yes"}),
         ):
             answer = admin_client.post(url, {**data, "next": DESK})
             assert answer.headers["Location"] == DESK
         waiting.refresh_from_db()
         assert (waiting.priority, waiting.state) == (1, "cancelled")
 
-    def test_a_question_knows_the_way_back(self, admin_client: Client) -> None:
-        run = a_run()
-        url = f"/admin/jobqueue/execution/{run.pk}/stop/"
+    @pytest.mark.parametrize(
+        ("name", "words"), [("stop", "is being stopped"), ("cancel", "was cancelled")]
+    )
+    def test_a_question_knows_the_way_back(
+        self, admin_client: Client, name: str, words: str
+    ) -> None:
+        execution = a_run() if name == "stop" else a_waiting()
+        url = f"/admin/jobqueue/execution/{execution.pk}/{name}/"
         text = admin_client.get(url, {"next": DESK}).text
         assert f'<input type="hidden" name="next" value="{DESK}">' in text
         assert f'href="{DESK}" class="closelink"' in text
         answer = admin_client.post(url, {"confirmed": "yes", "next": DESK})
         assert answer.headers["Location"] == DESK
-        assert "is being stopped" in told(answer)
+        assert words in told(answer)
 
     @pytest.mark.parametrize("evil", ["https://evil.example/", "//evil.example", "javascript:x"])
     def test_no_way_to_another_site(self, admin_client: Client, evil: str) -> None:
