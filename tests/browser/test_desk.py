@@ -201,6 +201,27 @@ class TestLive:
         expect(page.get_by_text("0 running, 1 waiting.")).to_be_visible()
         expect(page.locator("#desk-mended li")).to_be_visible()
 
+    @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+    def test_three_of_many_that_went_wrong_are_in_sight(
+        self, admin: Admin, size: dict[str, int]
+    ) -> None:
+        a_cluster()
+        for _ in range(9):
+            an_ended(state=State.FAILED)
+        page = admin.visit(DESK, viewport=size)
+        seen = page.locator("#desk-bad li:visible")
+        expect(seen).to_have_count(3)
+        page.get_by_text("6 more").press("Enter")
+        expect(seen).to_have_count(9)
+        an_ended(state=State.FAILED)
+        expect(page.get_by_text("10 went wrong.")).to_be_visible()
+        expect(seen).to_have_count(10)
+        page.get_by_text("7 more").press("Enter")
+        a_waiting()
+        expect(page.get_by_text("0 running, 1 waiting.")).to_be_visible()
+        expect(seen).to_have_count(3)
+        assert fits(page)
+
     def test_watches_go_on_by_themselves(self, admin: Admin) -> None:
         run = a_scene()
         run.refresh_from_db()

@@ -218,6 +218,33 @@ class TestWhatItSays:
         assert "All is well." in text
         assert f"/{bad.pk}/again/" in text
 
+    def test_the_first_that_went_wrong_are_in_sight(self) -> None:
+        a_cluster()
+        bad = [an_ended(state=State.FAILED) for _ in range(14)]
+        text = shown()
+        assert "14 went wrong." in text
+        in_sight, folded = text.split('id="desk-more-bad"')
+        assert [e.pk for e in bad if f"/{e.pk}/again/" in in_sight] == [e.pk for e in bad[-3:]]
+        assert [e.pk for e in bad if f"/{e.pk}/again/" in folded] == [e.pk for e in bad[4:-3]]
+        assert "<summary>11 more</summary>" in folded
+        assert "and 4 others</a>" in folded
+
+    def test_what_somebody_is_on_comes_after_them(self) -> None:
+        a_cluster()
+        bad = [an_ended(state=State.FAILED) for _ in range(5)]
+        for execution in bad[2:]:
+            api.acknowledge(execution, "anna")
+        in_sight, folded = shown().split('id="desk-more-bad"')
+        assert "2 went wrong." in in_sight
+        assert in_sight.count("is on it since") == 1
+        assert folded.count("is on it since") == 2
+        assert "<summary>2 more</summary>" in folded
+
+    def test_three_need_no_fold(self) -> None:
+        for _ in range(3):
+            an_ended(state=State.FAILED)
+        assert "desk-more-bad" not in shown()
+
     def test_is_never_calm_when_not_all_was_looked_at(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -280,6 +307,9 @@ class TestWhatItSays:
         text = shown()
         assert "12 bad alarms." in text
         assert "/admin/jobqueue/alarm/?is_bad__exact=1" in text
+        in_sight, folded = text.split('id="desk-more-alarms"')
+        assert (in_sight.count('id="desk-alarm-'), folded.count('id="desk-alarm-')) == (3, 7)
+        assert "<summary>9 more</summary>" in folded
         assert "and 2 others" in text
 
     def test_a_paused_queue_is_calm_until_something_waits(self) -> None:
