@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from django.db import connections, router
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model, QuerySet
 
 from .models import Execution, Queue, State
@@ -82,12 +83,28 @@ def _last_before(moment: datetime, numbers: Sequence[int]) -> int | None:
     return found
 
 
-def together(parts: Sequence[QuerySet[M]]) -> list[M]:
+@dataclass(frozen=True)
+class Sieve(Generic[M]):
+    """The rows of a slice of which a condition is true: what isn't wanted stays in the database.
+
+    By a filter of the ORM, more and more rows would be read until the slice has as many as it may.
+    """
+
+    rows: QuerySet[M]
+    #: SQL about columns of the slice, with a `%s` for each of the values.
+    condition: str
+    values: tuple[object, ...] = ()
+
+
+Part: TypeAlias = QuerySet[M] | Sieve[M]
+
+
+def together(parts: Sequence[Part[M]]) -> list[M]:
     """The rows of several slices of the same columns, in no certain order."""
     found: list[M] = []
     for some in _at_once(parts):
-        sql, params = _union(some)
-        found += some[0].model._base_manager.using(some[0].db).raw(sql, params)
+        rows, sql, params = _union(some)
+        found += rows.model._base_manager.using(rows.db).raw(sql, params)
     return found
 
 
@@ -95,25 +112,37 @@ def counts(parts: Sequence[QuerySet[Any]]) -> dict[str, int]:
     """How often each value is in slices of one column."""
     found: dict[str, int] = {}
     for some in _at_once(parts):
-        sql, params = _union(some)
-        with connections[some[0].db].cursor() as cursor:
+        rows, sql, params = _union(some)
+        with connections[rows.db].cursor() as cursor:
             counted = f"SELECT all_parts.*, COUNT(*) FROM ({sql}) all_parts GROUP BY 1"
             cursor.execute(counted, params)
             found |= dict(cursor.fetchall())
     return found
 
 
-def _at_once(parts: Sequence[QuerySet[M]]) -> Iterator[Sequence[QuerySet[M]]]:
+def _at_once(parts: Sequence[Part[M]]) -> Iterator[list[Sieve[M]]]:
     """As many as one statement may have."""
-    for start in range(0, len(parts), PARTS):
-        yield parts[start : start + PARTS]
+    sieves = [part if isinstance(part, Sieve) else Sieve(part, "TRUE") for part in parts]
+    for start in range(0, len(sieves), PARTS):
+        yield sieves[start : start + PARTS]
 
 
-def _union(parts: Sequence[QuerySet[Any]]) -> tuple[str, list[Any]]:
-    """A statement; the ORM has none for slices that every database takes."""
-    compiled = [part.query.get_compiler(using=part.db).as_sql() for part in parts]
-    pieces = (f"SELECT * FROM ({sql}) part_{number}" for number, (sql, _) in enumerate(compiled))
-    return " UNION ALL ".join(pieces), list(chain.from_iterable(params for _, params in compiled))
+def _union(parts: Sequence[Sieve[M]]) -> tuple[QuerySet[M], str, list[Any]]:
+    """A statement, and the first of its slices; the ORM has none that every database takes."""
+    pieces: list[str] = []
+    params: list[Any] = []
+    for number, part in enumerate(parts):
+        compiler = part.rows.query.get_compiler(using=part.rows.db)
+        sql, values = compiler.as_sql()
+        pieces.append(f"SELECT * FROM ({sql}) part_{number} WHERE {part.condition}")
+        params += [*values, *(_adapted(compiler.connection, value) for value in part.values)]
+    return parts[0].rows, " UNION ALL ".join(pieces), params
+
+
+def _adapted(connection: BaseDatabaseWrapper, value: object) -> object:
+    if isinstance(value, datetime):
+        return connection.ops.adapt_datetimefield_value(value)
+    return value
 
 
 def _alias() -> str:

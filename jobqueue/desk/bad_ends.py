@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -9,6 +10,7 @@ from datetime import datetime, timedelta
 from django.db.models import F
 
 from .. import bounded
+from ..bounded import Part, Sieve
 from ..models import Acknowledgement, Execution, State
 from ..models.execution import BAD_ENDS, ExecutionQuerySet
 from . import durations
@@ -81,20 +83,21 @@ def lately(now: datetime) -> Lately:
 
 def went_wrong(now: datetime) -> Lately:
     """The same, before it is known what was mended; the newest first."""
-    rows = sorted(bounded.together([_newest(state) for state in BAD_ENDS]), key=lambda row: -row.pk)
+    late = [Sieve(_newest(state), "ended_at > %s", (now - LATELY,)) for state in BAD_ENDS]
+    rows = sorted(bounded.together(late), key=lambda row: -row.pk)
     found: dict[Hashable, Bad] = {}
     for row in rows:
-        if not _is_late(row, now):
-            continue
         if bad := found.get(_kind(row)):
             bad.times += 1
         else:
             is_acknowledged = row.__dict__["seen_to"] is not None
             found[_kind(row)] = Bad(row.pk, row.job_id, row.digest, is_acknowledged)
-    return Lately(tuple(found.values()), any(_is_cut(rows, state, now) for state in BAD_ENDS))
+    # All that were looked at are of this time: there may be more.
+    is_cut = max(Counter(row.state for row in rows).values(), default=0) >= LOOKED_AT
+    return Lately(tuple(found.values()), is_cut)
 
 
-def later(wrong: Lately) -> list[ExecutionQuerySet]:
+def later(wrong: Lately) -> list[Part[Execution]]:
     """Runs by which one sees what was mended: for `bounded.together`."""
     good = Execution.objects.filter(state=State.SUCCEEDED).order_by("-pk").only(*durations.COLUMNS)
     # An index leads to the runs of a Job; those of a bare command are among the newest, or nowhere.
@@ -137,16 +140,6 @@ def _newest(state: str) -> ExecutionQuerySet:
     rows: ExecutionQuerySet = Execution.objects.filter(state=state).order_by("-pk")
     columns = ("job_id", "state", "digest", "ended_at")
     return rows.annotate(seen_to=F("acknowledgement__pk")).only(*columns)[:LOOKED_AT]
-
-
-def _is_late(row: Execution, now: datetime) -> bool:
-    return row.ended_at is not None and row.ended_at > now - LATELY
-
-
-def _is_cut(rows: Sequence[Execution], state: str, now: datetime) -> bool:
-    """Whether the last one of this state that was looked at is of this time, too."""
-    of_state = [row for row in rows if row.state == state]
-    return len(of_state) >= LOOKED_AT and _is_late(of_state[-1], now)
 
 
 def _kind(row: Execution) -> Hashable:

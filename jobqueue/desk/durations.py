@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable
 from datetime import timedelta
 
+from ..bounded import Part, Sieve
 from ..models import Execution, State
-from ..models.execution import ExecutionQuerySet
 
 #: Runs of a Job that are looked at, and of those that ran through the ones that count.
 LOOKED_AT, COUNTED = 25, 9
@@ -26,14 +26,14 @@ def kind(job_id: int | None, digest: str) -> Hashable:
     return ("job", job_id) if job_id is not None else ("command", digest)
 
 
-def parts(jobs: Iterable[int | None]) -> list[ExecutionQuerySet]:
+def parts(jobs: Iterable[int | None]) -> list[Part[Execution]]:
     """The last runs of these Jobs, and of all bare commands for None: for `bounded.together`."""
     newest = Execution.objects.order_by("-pk").only(*COLUMNS)
     wanted = set(jobs)
     commands = RAN_THROUGH if None in wanted else ()
     return [
         *(newest.filter(job_id=pk)[:LOOKED_AT] for pk in sorted(pk for pk in wanted if pk)),
-        *(newest.filter(state=state)[:RECENT] for state in commands),
+        *(Sieve(newest.filter(state=state)[:RECENT], "job_id IS NULL") for state in commands),
     ]
 
 

@@ -11,6 +11,7 @@ from django.utils import formats, timezone
 from django.utils.translation import gettext as _
 
 from ... import bounded, desk
+from ...bounded import Part, Sieve
 from ...desk import QueueDesk
 from ...models import Execution, State
 from ...models.execution import OPEN
@@ -108,10 +109,6 @@ class _Run:
     started_at: datetime
     ended_at: datetime | None
 
-    def is_after(self, moment: datetime) -> bool:
-        """Whether it still ran then, or began later."""
-        return self.ended_at is None or self.ended_at > moment
-
 
 def of(request: HttpRequest, span: Span) -> Timeline:
     """The picture of this time."""
@@ -143,15 +140,16 @@ def _runs(span: Span) -> tuple[list[_Run], bool]:
     if span.day:  # what was asked for later didn't run before
         asked = asked.filter(pk__lte=bounded.newest_before(span.end))
     # What waits or was cancelled never ran, and there may be any number of it.
-    parts = [asked.filter(state=state)[:RUNS] for state in _ENDED]
-    rows = sorted(bounded.together([*parts, asked.running()]), key=lambda row: -row.pk)
+    parts: list[Part[Execution]] = [asked.running()]
+    newest = (asked.filter(state=state)[:RUNS] for state in _ENDED)
+    parts += [Sieve(rows, "ended_at > %s", (span.start,)) for rows in newest]
+    rows = sorted(bounded.together(parts), key=lambda row: -row.pk)
     runs = [_run(row, row.started_at) for row in rows if row.started_at is not None]
     ended = [run for run in runs if run.ended_at is not None][:RUNS]
-    is_cut = len(ended) == RUNS and ended[-1].is_after(span.start)
+    is_cut = len(ended) == RUNS
     oldest = ended[-1].pk if ended else 0
     shown = [run for run in runs if run.ended_at is None or run.pk >= oldest]
-    shown = [run for run in shown if run.is_after(span.start) and run.started_at < span.end]
-    return shown, is_cut
+    return [run for run in shown if run.started_at < span.end], is_cut
 
 
 def _run(row: Execution, started_at: datetime) -> _Run:
