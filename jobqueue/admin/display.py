@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
 
+from django.template.loader import render_to_string
 from django.utils import formats, timezone
 from django.utils.html import conditional_escape, format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
-from ..commandline import printable
+from ..commandline import bash_line, printable
 from ..models import Schedule, State
 
 EMPTY = "-"
@@ -160,6 +161,11 @@ def next_fire(schedule: Schedule) -> SafeString | str:
         return signed("cancelled", "✓", _("over"))
     shown = moment(schedule.next_fire_at, schedule.zone())
     return two_lines(shown, distance(schedule.next_fire_at - timezone.now()))
+
+
+def command(argv: Sequence[str]) -> SafeString:
+    """The exact command, as bash reads it back, and a button that copies it."""
+    return render_to_string("admin/jobqueue/command.html", {"command": bash_line(argv)})
 
 
 def variables(env: Mapping[str, str], *, with_values: bool) -> SafeString | str:

@@ -13,7 +13,13 @@ from ..output import readable
 from . import actions, live_output, log_file, priority
 from .acknowledging import AcknowledgePages
 from .desk.pages import DeskPages
-from .execution_actions import CANCEL_RECOVERY, STOP, STOP_RECOVERY, ExecutionActions
+from .execution_actions import (
+    CANCEL,
+    CANCEL_RECOVERY,
+    STOP,
+    STOP_RECOVERY,
+    ExecutionActions,
+)
 from .execution_record import ExecutionRecord
 from .pages import NotEdited, is_confirmed
 
@@ -45,7 +51,7 @@ class ExecutionAdmin(
 
     class Media:
         css = {"all": ("jobqueue/admin.css",)}
-        js = ("jobqueue/live_output.js", "jobqueue/execution.js")
+        js = ("jobqueue/copy.js", "jobqueue/live_output.js", "jobqueue/execution.js")
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
@@ -78,12 +84,12 @@ class ExecutionAdmin(
         return {f"{name}_url": self.page_url(request, execution, name) for name in wanted}
 
     def cancel_page(self, request: HttpRequest, execution: Execution) -> HttpResponse:
-        """The Cancel button; asks before a recovery run is cancelled."""
-        recovers = execution.source == Source.RECOVERY and execution.state == State.WAITING
-        if recovers and not is_confirmed(request):
-            return self.ask(request, CANCEL_RECOVERY, [execution])
-        if request.method == "POST":
+        """The Cancel button: asks before the request is cancelled."""
+        if is_confirmed(request):
             actions.cancel(request, [execution])
+        elif execution.state == State.WAITING:
+            recovers = execution.source == Source.RECOVERY
+            return self.ask(request, CANCEL_RECOVERY if recovers else CANCEL, [execution])
         return self.to_object(request, execution)
 
     def stop_page(self, request: HttpRequest, execution: Execution) -> HttpResponse:

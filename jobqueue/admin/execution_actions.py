@@ -31,8 +31,8 @@ STOP = Question(
 )
 CANCEL = Question(
     gettext_lazy("Cancel?"),
-    gettext_lazy("These requests will not run."),
-    gettext_lazy("Cancel these requests"),
+    gettext_lazy("This request will not run."),
+    gettext_lazy("Cancel this request"),
     danger=True,
 )
 STOP_RECOVERY = replace(
@@ -50,6 +50,12 @@ CANCEL_RECOVERY = replace(
         "queued again, and files may be lost when an engine is started next."
     ),
 )
+_CANCEL_SEVERAL = replace(
+    CANCEL,
+    text=gettext_lazy("These requests will not run."),
+    button=gettext_lazy("Cancel these requests"),
+)
+_CANCEL_SEVERAL_RECOVERY = replace(_CANCEL_SEVERAL, warning=CANCEL_RECOVERY.warning)
 _AGAIN = Question(
     gettext_lazy("Run again?"),
     gettext_lazy("This will be queued at priority 5:"),
@@ -84,7 +90,8 @@ class ExecutionActions(_Base):
         if is_confirmed(request):
             actions.cancel(request, self._allowed(request, queryset, state=State.WAITING))
             return None
-        question = CANCEL_RECOVERY if queryset.filter(_WAITING & _RECOVERS).exists() else CANCEL
+        recovers = queryset.filter(_WAITING & _RECOVERS).exists()
+        question = _CANCEL_SEVERAL_RECOVERY if recovers else _CANCEL_SEVERAL
         return self._ask_for(request, question, queryset, "cancel", _WAITING)
 
     @admin.action(description=gettext_lazy("Stop selected executions"), permissions=("stop",))

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
 from .. import conf
 from ..codes import signal_name
-from ..commandline import bash_line, printable
+from ..commandline import printable
 from ..ends import limit
 from ..models import Acknowledgement, Codes, Execution, Fire, State
 from . import acknowledging, actions, command_preview, display, links, notes, retry_words
@@ -240,8 +240,7 @@ class ExecutionRecord(CommandSearch, _Base):
 
     @admin.display(description=gettext_lazy("command"))
     def command_line(self, execution: Execution) -> str:
-        shown = bash_line(execution.argv)
-        return format_html('<pre class="jobqueue-output jobqueue-copy">{}</pre>', shown)
+        return display.command(execution.argv)
 
     @admin.display(description=gettext_lazy("argv"))
     def argv_list(self, execution: Execution) -> str:

@@ -13,11 +13,9 @@ from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path
-from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from ..commandline import bash_line
 from ..models import Execution, Job
 from ..models.execution import DEFAULT_PRIORITY
 from . import (
@@ -110,7 +108,7 @@ class JobAdmin(NamesWhatGoes, CommandSearch, ObjectPages[Job]):
 
     class Media:
         css = {"all": ("jobqueue/admin.css",)}
-        js = ("jobqueue/command_line.js",)
+        js = ("jobqueue/command_line.js", "jobqueue/copy.js")
 
     def get_urls(self) -> list[URLPattern]:
         """The preview beside the usual pages."""
@@ -224,8 +222,7 @@ class JobAdmin(NamesWhatGoes, CommandSearch, ObjectPages[Job]):
 
     @admin.display(description=_("command"))
     def command_line(self, job: Job) -> str:
-        shown = bash_line(job.argv)
-        return format_html('<pre class="jobqueue-output jobqueue-copy">{}</pre>', shown)
+        return display.command(job.argv)
 
     @admin.display(description=_("environment variables"))
     def env_names(self, job: Job) -> str:

@@ -69,7 +69,7 @@ def a_scene(directory: Path) -> list[str]:
         "", f"{execution}/", f"{execution}/desk/",
         f"{execution}/timeline/", f"{execution}/timeline/?day=2026-11-20",
         *(f"{execution}/{row.pk}/change/" for row in (failed, running, waiting)),
-        f"{execution}/{running.pk}/stop/",
+        f"{execution}/{running.pk}/stop/", f"{execution}/{waiting.pk}/cancel/",
         "jobqueue/job/", "jobqueue/job/add/",
         *(f"jobqueue/job/{job.pk}/{page}/" for page in ("change", "check", "history")),
         "jobqueue/queue/", f"jobqueue/queue/{queue.pk}/change/",

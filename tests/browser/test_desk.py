@@ -108,6 +108,13 @@ class TestLooks:
         assert page.locator("noscript meta[http-equiv=refresh]").count() == 1
         page.get_by_role("button", name="Move forward: Waiting 1").click()
         expect(page.locator(".messagelist")).to_contain_text("has priority 1 now")
+        page.get_by_role("link", name="Cancel: Waiting 2").click()
+        expect(page.get_by_text("This request will not run.")).to_be_visible()
+        page.get_by_role("link", name="No, take me back").click()
+        page.get_by_role("link", name="Cancel: Waiting 2").click()
+        page.get_by_role("button", name="Cancel this request").click()
+        expect(page.locator(".messagelist")).to_contain_text("was cancelled")
+        expect(page.get_by_text("1 running, 2 waiting.")).to_be_visible()
         page.get_by_role("link", name="Stop execution").click()
         page.get_by_role("button", name="Stop").click()
         expect(page.locator(".messagelist")).to_contain_text("is being stopped")
@@ -117,8 +124,10 @@ class TestLooks:
         a_cluster()
         waiting = a_waiting()
         page = admin.visit(DESK)
-        page.get_by_role("button", name="Cancel:").press("Enter")
+        page.get_by_role("link", name="Cancel:").press("Enter")
+        page.get_by_role("button", name="Cancel this request").press("Enter")
         expect(page.locator(".messagelist")).to_contain_text("was cancelled")
+        assert page.url.endswith(DESK)
         waiting.refresh_from_db()
         assert waiting.state == State.CANCELLED
 
@@ -149,7 +158,7 @@ class TestLive:
         a_cluster()
         kept = a_waiting(a_job(name="kept"))
         page = admin.visit(DESK)
-        button = page.get_by_role("button", name="Cancel: kept")
+        button = page.get_by_role("button", name="Move forward: kept")
         button.focus()
         page.evaluate(
             """() => {
@@ -158,7 +167,7 @@ class TestLive:
             }"""
         )
         a_waiting(a_job(name="first"), priority=1)
-        expect(page.get_by_role("link", name="first")).to_be_visible()
+        expect(page.get_by_role("link", name="first", exact=True)).to_be_visible()
         expect(button).to_be_focused()
         assert page.evaluate("getSelection().toString()") == "default"
         items = page.locator(".jobqueue-waiting-line > li")
@@ -175,7 +184,7 @@ class TestLive:
         lines.evaluate("lines => getSelection().selectAllChildren(lines)")
         Execution.objects.filter(pk=run.pk).update(log_tail="second\n")
         a_waiting(a_job(name="new"))
-        expect(page.get_by_role("link", name="new")).to_be_visible()
+        expect(page.get_by_role("link", name="new", exact=True)).to_be_visible()
         expect(lines).to_have_text("first")
         page.evaluate("getSelection().removeAllRanges()")
         Execution.objects.filter(pk=run.pk).update(log_tail="third\n")
@@ -191,6 +200,27 @@ class TestLive:
         a_waiting()
         expect(page.get_by_text("0 running, 1 waiting.")).to_be_visible()
         expect(page.locator("#desk-mended li")).to_be_visible()
+
+    @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+    def test_three_of_many_that_went_wrong_are_in_sight(
+        self, admin: Admin, size: dict[str, int]
+    ) -> None:
+        a_cluster()
+        for _ in range(9):
+            an_ended(state=State.FAILED)
+        page = admin.visit(DESK, viewport=size)
+        seen = page.locator("#desk-bad li:visible")
+        expect(seen).to_have_count(3)
+        page.get_by_text("6 more").press("Enter")
+        expect(seen).to_have_count(9)
+        an_ended(state=State.FAILED)
+        expect(page.get_by_text("10 went wrong.")).to_be_visible()
+        expect(seen).to_have_count(10)
+        page.get_by_text("7 more").press("Enter")
+        a_waiting()
+        expect(page.get_by_text("0 running, 1 waiting.")).to_be_visible()
+        expect(seen).to_have_count(3)
+        assert fits(page)
 
     def test_watches_go_on_by_themselves(self, admin: Admin) -> None:
         run = a_scene()

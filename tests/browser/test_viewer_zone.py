@@ -27,6 +27,27 @@ def test_the_first_page_is_loaded_again_in_its_zone(admin: Admin, size: dict[str
     assert fits(page)
 
 
+@pytest.mark.parametrize("width", [390, 320, 800])
+def test_what_stands_in_a_narrow_header_is_in_one_line(admin: Admin, width: int) -> None:
+    a_job(in_run_menu=True, name="A Job whose name is long enough to fill the whole menu")
+    size = {"width": width, "height": 844}
+    page = admin.visit(DESK, timezone_id=NEW_YORK, viewport=size)
+    expect(page.locator(f"[data-jobqueue-zone='{NEW_YORK}']")).to_be_visible()
+    summary = page.locator(".jobqueue-run-menu summary")
+    parts = [page.locator(".jobqueue-zone"), page.locator(".jobqueue-desk-link"), summary]
+    boxes = [part.bounding_box() for part in parts]
+    assert max(box["y"] for box in boxes if box) < min(b["y"] + b["height"] for b in boxes if b)
+    header = page.locator("#header").bounding_box()
+    assert header is not None
+    assert header["height"] < 150
+    summary.click()
+    panel = page.locator(".jobqueue-run-panel").bounding_box()
+    assert panel is not None
+    assert panel["x"] >= 0
+    assert panel["x"] + panel["width"] <= width
+    assert fits(page)
+
+
 def test_the_next_page_is_in_it_at_once(admin: Admin) -> None:
     page = admin.visit(DESK, timezone_id=NEW_YORK)
     expect(page.locator(f"[data-jobqueue-zone='{NEW_YORK}']")).to_be_visible()

@@ -218,6 +218,33 @@ class TestWhatItSays:
         assert "All is well." in text
         assert f"/{bad.pk}/again/" in text
 
+    def test_the_first_that_went_wrong_are_in_sight(self) -> None:
+        a_cluster()
+        bad = [an_ended(state=State.FAILED) for _ in range(14)]
+        text = shown()
+        assert "14 went wrong." in text
+        in_sight, folded = text.split('id="desk-more-bad"')
+        assert [e.pk for e in bad if f"/{e.pk}/again/" in in_sight] == [e.pk for e in bad[-3:]]
+        assert [e.pk for e in bad if f"/{e.pk}/again/" in folded] == [e.pk for e in bad[4:-3]]
+        assert "<summary>11 more</summary>" in folded
+        assert "and 4 others</a>" in folded
+
+    def test_what_somebody_is_on_comes_after_them(self) -> None:
+        a_cluster()
+        bad = [an_ended(state=State.FAILED) for _ in range(5)]
+        for execution in bad[2:]:
+            api.acknowledge(execution, "anna")
+        in_sight, folded = shown().split('id="desk-more-bad"')
+        assert "2 went wrong." in in_sight
+        assert in_sight.count("is on it since") == 1
+        assert folded.count("is on it since") == 2
+        assert "<summary>2 more</summary>" in folded
+
+    def test_three_need_no_fold(self) -> None:
+        for _ in range(3):
+            an_ended(state=State.FAILED)
+        assert "desk-more-bad" not in shown()
+
     def test_is_never_calm_when_not_all_was_looked_at(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -280,6 +307,9 @@ class TestWhatItSays:
         text = shown()
         assert "12 bad alarms." in text
         assert "/admin/jobqueue/alarm/?is_bad__exact=1" in text
+        in_sight, folded = text.split('id="desk-more-alarms"')
+        assert (in_sight.count('id="desk-alarm-'), folded.count('id="desk-alarm-')) == (3, 7)
+        assert "<summary>9 more</summary>" in folded
         assert "and 2 others" in text
 
     def test_a_paused_queue_is_calm_until_something_waits(self) -> None:
@@ -344,22 +374,27 @@ class TestActions:
         for url, data in (
             (f"/admin/jobqueue/execution/{waiting.pk}/priority/", {"priority": "1"}),
             (f"/admin/jobqueue/execution/{bad.pk}/again/", {}),
-            (f"/admin/jobqueue/execution/{waiting.pk}/cancel/", {}),
+            (f"/admin/jobqueue/execution/{waiting.pk}/cancel/", {"confirmed": "yes"}),
         ):
             answer = admin_client.post(url, {**data, "next": DESK})
             assert answer.headers["Location"] == DESK
         waiting.refresh_from_db()
         assert (waiting.priority, waiting.state) == (1, "cancelled")
 
-    def test_a_question_knows_the_way_back(self, admin_client: Client) -> None:
-        run = a_run()
-        url = f"/admin/jobqueue/execution/{run.pk}/stop/"
+    @pytest.mark.parametrize(
+        ("name", "words"), [("stop", "is being stopped"), ("cancel", "was cancelled")]
+    )
+    def test_a_question_knows_the_way_back(
+        self, admin_client: Client, name: str, words: str
+    ) -> None:
+        execution = a_run() if name == "stop" else a_waiting()
+        url = f"/admin/jobqueue/execution/{execution.pk}/{name}/"
         text = admin_client.get(url, {"next": DESK}).text
         assert f'<input type="hidden" name="next" value="{DESK}">' in text
         assert f'href="{DESK}" class="closelink"' in text
         answer = admin_client.post(url, {"confirmed": "yes", "next": DESK})
         assert answer.headers["Location"] == DESK
-        assert "is being stopped" in told(answer)
+        assert words in told(answer)
 
     @pytest.mark.parametrize("evil", ["https://evil.example/", "//evil.example", "javascript:x"])
     def test_no_way_to_another_site(self, admin_client: Client, evil: str) -> None:

@@ -393,10 +393,17 @@ class TestLog:
 
 
 class TestSteering:
-    def test_cancel(self) -> None:
+    def test_cancel_asks_first(self) -> None:
         client = a_client("view_execution", "stop_execution", username="anna")
         execution = a_waiting()
-        answer = client.post(page(execution, "cancel"))
+        for ask in (client.get, client.post):
+            asked = ask(page(execution, "cancel"))
+            assert str(execution) in asked.text
+            assert "This request will not run." in asked.text
+            assert "recovery run" not in asked.text
+        assert state(execution) == "waiting"
+        assert noted() == []
+        answer = client.post(page(execution, "cancel"), {"confirmed": "yes"})
         assert answer["Location"] == page(execution)
         assert state(execution) == "cancelled"
         assert execution.reason == "cancelled by anna"
@@ -405,9 +412,11 @@ class TestSteering:
 
     def test_cancel_what_has_started_meanwhile(self) -> None:
         run = a_run()
-        answer = a_client("view_execution", "stop_execution").post(page(run, "cancel"))
+        client = a_client("view_execution", "stop_execution")
+        answer = client.post(page(run, "cancel"), {"confirmed": "yes"})
         assert "doesn't wait any more" in told(answer)
         assert "(running)" in told(answer)
+        assert client.get(page(run, "cancel")).status_code == 302
         assert state(run) == "running"
         assert noted() == []
 

@@ -92,7 +92,8 @@ class TestWhatIsStoredIsEnglish:
     def test_reasons(self) -> None:
         waiting = a_waiting()
         client = a_client("view_execution", "stop_execution")
-        client.post(reverse("admin:jobqueue_execution_cancel", args=[waiting.pk]), headers=GERMAN)
+        url = reverse("admin:jobqueue_execution_cancel", args=[waiting.pk])
+        client.post(url, {"confirmed": "yes"}, headers=GERMAN)
         assert Execution.objects.get().reason.startswith("cancelled by ")
 
     @translation.override("de")

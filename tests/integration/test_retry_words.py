@@ -87,7 +87,8 @@ class TestPages:
         retry = a_retry()
         url = f"{LIST}{retry.pk}/cancel/"
         assert url in shown(page(retry), "stop_execution")
-        a_client("view_execution", "stop_execution", username="anna").post(url)
+        client = a_client("view_execution", "stop_execution", username="anna")
+        client.post(url, {"confirmed": "yes"})
         retry.refresh_from_db()
         assert retry.state == State.CANCELLED
         assert noted() == [("anna", "Cancelled.")]

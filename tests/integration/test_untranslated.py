@@ -253,7 +253,7 @@ class TestWhatIsTold:
             in_admin("jobqueue_execution_withdraw", scene["execution"].pk),
         ]
         for page in pages:
-            found = forgotten(browser.post(page, follow=True))
+            found = forgotten(browser.post(page, {"confirmed": "yes"}, follow=True))
             assert found <= {"cancelled", "by"}, page  # the reason, which is stored
 
     @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from django.utils.safestring import SafeString
 from ...desk.bad_alarms import BadAlarms
 from ...models import Alarm
 from .. import actions, alarm_record, display, links
+from . import words
 
 
 @dataclass
@@ -29,10 +30,18 @@ class AlarmRow:
 class AlarmRows:
     """Those that are told."""
 
+    #: In sight, and in a fold.
     rows: list[AlarmRow]
-    more: int
+    more_rows: list[AlarmRow]
+    #: How many more there are.
+    others: int
     #: The list of the bad ones.
     url: str
+
+    @property
+    def folded(self) -> int:
+        """How many aren't in sight."""
+        return len(self.more_rows) + self.others
 
 
 def of(request: HttpRequest, found: BadAlarms) -> AlarmRows:
@@ -40,10 +49,15 @@ def of(request: HttpRequest, found: BadAlarms) -> AlarmRows:
     user = request.user
     may_see = actions.may(user, "view_alarm") or actions.may(user, "acknowledge_alarm")
     if not may_see:
-        return AlarmRows([], 0, "")
+        return AlarmRows([], [], 0, "")
     rows = [_row(request, alarm) for alarm in found.told]
     url = links.to_admin(request, "jobqueue_alarm_changelist")
-    return AlarmRows(rows, len(found.found) - len(rows), f"{url}?is_bad__exact=1" if url else "")
+    return AlarmRows(
+        rows=rows[: words.IN_SIGHT],
+        more_rows=rows[words.IN_SIGHT :],
+        others=len(found.found) - len(rows),
+        url=f"{url}?is_bad__exact=1" if url else "",
+    )
 
 
 def _row(request: HttpRequest, alarm: Alarm) -> AlarmRow:

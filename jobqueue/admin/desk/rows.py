@@ -48,6 +48,18 @@ class BadEndRow:
 
 
 @dataclass
+class BadEndRows:
+    """Some of those that nothing has mended."""
+
+    wrong: list[BadEndRow]
+    #: Somebody is on these.
+    seen_to: list[BadEndRow]
+
+    def __len__(self) -> int:
+        return len(self.wrong) + len(self.seen_to)
+
+
+@dataclass
 class Rows:
     """The page."""
 
@@ -59,35 +71,40 @@ class Rows:
     no_cluster: str
     alarms: AlarmRows
     queues: list[QueueRow]
-    #: What is still wrong, how many more of that there are; what somebody is on; what a later run
-    #: has mended.
-    wrong: list[BadEndRow]
-    more_wrong: int
+    #: What went wrong and is in sight, and the rest of it, in a fold.
+    bad: BadEndRows
+    more_bad: BadEndRows
+    #: How many more are still wrong.
+    others: int
     #: There may be more than were looked at.
     is_cut: bool
-    seen_to: list[BadEndRow]
+    #: What a later run has mended.
     mended: list[BadEndRow]
     executions_url: str
     services: list[tuple[SafeString, str]]
     clock: str
 
+    @property
+    def folded(self) -> int:
+        """How many went wrong that aren't in sight."""
+        return len(self.more_bad) + self.others
+
 
 def of(request: HttpRequest, found: Desk) -> Rows:
     """The page for this user."""
-    wrong = [_bad_end(request, row) for row in found.bad_ends if row.is_open]
-    seen_to = [row for row in found.bad_ends if not row.is_open and not row.mended_by]
+    bad = [row for row in found.bad_ends if not row.mended_by]
     others, unsent = list(_others(request)), _unsent(request)
     return Rows(
         headline=_headline(found),
         alarm=_alarm(found, unsent, others),
-        is_seen_to=bool(seen_to or found.alarms.found),
+        is_seen_to=bool(bad or found.alarms.found),
         no_cluster="" if found.is_served else str(actions.NO_CLUSTER),
         alarms=alarms.of(request, found.alarms),
         queues=[queue_rows.of(request, found, row) for row in found.queues],
-        wrong=wrong,
-        more_wrong=found.lately.wrong - len(wrong),
+        bad=_bad_ends(request, bad[: words.IN_SIGHT]),
+        more_bad=_bad_ends(request, bad[words.IN_SIGHT :]),
+        others=found.lately.wrong - sum(row.is_open for row in bad),
         is_cut=found.lately.is_cut,
-        seen_to=[_bad_end(request, row) for row in seen_to],
         mended=[_bad_end(request, row) for row in found.bad_ends if row.mended_by],
         executions_url=links.to_admin(request, "jobqueue_execution_changelist"),
         services=[*_clusters(request, found), *_messages(request, unsent), *map(_other, others)],
@@ -175,6 +192,13 @@ def _cluster(cluster: Cluster, now: datetime) -> tuple[SafeString, str]:
 
 
 # What went wrong
+
+
+def _bad_ends(request: HttpRequest, found: Sequence[BadEnd]) -> BadEndRows:
+    return BadEndRows(
+        wrong=[_bad_end(request, row) for row in found if row.is_open],
+        seen_to=[_bad_end(request, row) for row in found if not row.is_open],
+    )
 
 
 def _bad_end(request: HttpRequest, row: BadEnd) -> BadEndRow:

@@ -1,4 +1,4 @@
-"""Words and links of the desk: names of executions, and moments that are near."""
+"""Words and links of the desk: names of executions, moments that are near, how much is in sight."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from django.utils.translation import pgettext
 from ...commandline import printable
 from ...models import Execution
 from .. import display, links
+
+#: So many bad ends, and so many alarms, are in sight above what runs; the others are in a fold.
+IN_SIGHT = 3
 
 
 def name(execution: Execution) -> str:
