@@ -13,10 +13,9 @@ from .steering import (
     stop,
     withdraw_acknowledgement,
 )
-from .telling import NO_CLUSTER, no_cluster
+from .telling import no_cluster, unserved
 
 __all__ = [
-    "NO_CLUSTER",
     "acknowledge",
     "acknowledge_runs",
     "cancel",
@@ -40,5 +39,6 @@ __all__ = [
     "test_channel",
     "test_ping",
     "test_profile",
+    "unserved",
     "withdraw_acknowledgement",
 ]
