@@ -46,6 +46,27 @@ def button(page: Page, name: str) -> Locator:
     return page.locator(".jobqueue-output-tools").get_by_role("button", name=name)
 
 
+def shown_numbers(page: Page) -> list[int]:
+    """The numbers as they are drawn, which only the accessibility tree tells.
+
+    Each must be that of its line.
+    """
+    tree = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
+    nodes = {node["nodeId"]: node for node in tree}
+
+    def text(pk: str) -> str:
+        node = nodes[pk]
+        if node["role"]["value"] == "StaticText":
+            return str(node["name"]["value"])
+        return "".join(text(child) for child in node["childIds"] if child in nodes)
+
+    texts = [node for node in tree if node["role"]["value"] == "StaticText"]
+    lines = [node["parentId"] for node in texts if node["name"]["value"].startswith("line ")]
+    pairs = [[text(pk) for pk in nodes[line]["childIds"]] for line in lines]
+    assert [line.split()[1] for _, line in pairs] == [number for number, _ in pairs]
+    return [int(number) for number, _ in pairs]
+
+
 def test_it_follows_a_real_run(admin: Admin) -> None:
     aloud = "for n in 1 2 3; do echo line $n; sleep 1; done; printf '\\033[31mred\\033[0m'; exit 3"
     with a_service():
@@ -141,6 +162,44 @@ def test_line_numbers_and_wrapping_are_kept(admin: Admin, run: Execution) -> Non
     page.reload()
     expect(button(page, "Line numbers")).to_have_attribute("aria-pressed", "true")
     expect(button(page, "Wrap")).to_have_attribute("aria-pressed", "false")
+
+
+def test_each_line_has_its_own_number(admin: Admin, run: Execution) -> None:
+    many(run)
+    page = visit(admin, run)
+    expect(log(page)).to_contain_text(f"line {MANY}")
+    button(page, "Line numbers").click()
+    expect(log(page)).to_have_css("counter-reset", re.compile(r"^jobqueue-line [1-9]"))
+    at_end = shown_numbers(page)
+    assert at_end == list(range(at_end[0], MANY + 1))
+    counted_from = f"jobqueue-line {at_end[0] - 1}"
+    log(page).evaluate("log => { log.scrollTop = 0; }")
+    expect(log(page)).not_to_have_css("counter-reset", counted_from)
+    with_older = shown_numbers(page)
+    assert with_older == list(range(with_older[0], MANY + 1))
+    assert len(with_older) > len(at_end)
+    button(page, "Beginning").click()
+    expect(log(page)).to_have_css("counter-reset", "jobqueue-line 0")
+    assert shown_numbers(page)[:3] == [1, 2, 3]
+
+
+def test_a_late_number_is_not_that_of_older_lines(admin: Admin, run: Execution) -> None:
+    many(run)
+    page = visit(admin, run)
+    expect(log(page)).to_contain_text(f"line {MANY}")
+    held: list[Route] = []
+    is_held = True
+    page.route("**/*lines=*", lambda route: held.append(route) if is_held else route.continue_())
+    with page.expect_request("**/*lines=*"):
+        button(page, "Line numbers").click()
+    with page.expect_request("**/*lines=*"):
+        log(page).evaluate("log => { log.scrollTop = 0; }")
+    is_held = False
+    for route in reversed(held):
+        with page.expect_response("**/*lines=*"):
+            route.continue_()
+    expect(log(page)).to_have_css("counter-reset", re.compile(r"^jobqueue-line [1-9]"))
+    assert shown_numbers(page)
 
 
 def test_a_file_that_is_elsewhere(admin: Admin, run: Execution) -> None:

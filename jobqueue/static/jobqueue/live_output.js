@@ -283,10 +283,12 @@ document.addEventListener("DOMContentLoaded", () => {
     async function number() {
         log.classList.toggle("jobqueue-numbered", isOn("numbers"));
         if (!isOn("numbers") || isOver || numbered === start) return;
+        const first = start;
         try {
-            const before = isFile && start > 0 ? (await ask({ lines: start }))?.lines_before : 0;
+            const before = isFile && first > 0 ? (await ask({ lines: first }))?.lines_before : 0;
+            if (first !== start) return; // older lines came meanwhile, and ask for theirs
             log.style.counterReset = `jobqueue-line ${before ?? 0}`;
-            numbered = start;
+            numbered = first;
         } catch {
             // The next part brings them.
         }
