@@ -176,6 +176,27 @@ class TestLive:
         page.keyboard.press("Enter")
         expect(page.locator(".messagelist")).to_contain_text(f"#{kept.pk}")
 
+    def test_who_is_in_a_queue_stays_there_when_another_one_comes_before_it(
+        self, admin: Admin
+    ) -> None:
+        a_cluster()
+        a_waiting(a_job(name="kept"), queue="first")
+        a_waiting(a_job(name="starts"), queue="second")
+        page = admin.visit(DESK)
+        button = page.get_by_role("button", name="Move forward: kept")
+        button.focus()
+        page.locator("#desk-queue-first h2").evaluate("h => getSelection().selectAllChildren(h)")
+        cards = page.locator(".jobqueue-card[id^=desk-queue-] h2")
+        expect(cards).to_have_text(["first", "second"])
+        run = queue.claim("second")
+        assert run is not None
+        expect(cards).to_have_text(["second", "first"])
+        expect(button).to_be_focused()
+        assert page.evaluate("getSelection().toString()") == "first"
+        queue.finish(run, an_end())
+        expect(cards).to_have_text(["first"])
+        expect(button).to_be_focused()
+
     def test_selected_output_stays_until_it_is_released(self, admin: Admin) -> None:
         run = a_scene()
         Execution.objects.filter(pk=run.pk).update(log_tail="first\n")

@@ -124,6 +124,22 @@ class TestWhatItSays:
         assert "Nothing runs, nothing waits." in text
         assert "All is well." in text
 
+    def test_what_runs_comes_first_and_idle_queues_are_one_card(self) -> None:
+        for name in ("asleep", "free"):
+            Queue.objects.create(name=name)
+        a_schedule(job=a_job(queue="comes"), next_fire_at=timezone.now() + MINUTE)
+        queue.pause("held", "anna")
+        a_waiting(queue="line")
+        a_run(queue="runs")
+        text = shown()
+        headings = re.findall(r'id="(desk-queue-[a-z]+|desk-idle)"', text)
+        expected = ["runs", "held", "line", "comes"]
+        assert headings[:5] == [*(f"desk-queue-{name}" for name in expected), "desk-idle"]
+        assert headings[5:] == [f"desk-queue-{name}" for name in ("asleep", "default", "free")]
+        idle = text.split('id="desk-idle"')[1].split("</section>")[0]
+        assert "Nothing runs" not in idle
+        assert 'aria-label="Pause the queue asleep"' in idle
+
     def test_no_cluster(self) -> None:
         a_waiting()
         text = shown()

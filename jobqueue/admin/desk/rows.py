@@ -70,7 +70,9 @@ class Rows:
     is_seen_to: bool
     no_cluster: str
     alarms: AlarmRows
+    #: What runs first, and those of which there is nothing to tell, unless it is the only one.
     queues: list[QueueRow]
+    idle: list[QueueRow]
     #: What went wrong and is in sight, and the rest of it, in a fold.
     bad: BadEndRows
     more_bad: BadEndRows
@@ -93,6 +95,8 @@ class Rows:
 def of(request: HttpRequest, found: Desk) -> Rows:
     """The page for this user."""
     bad = [row for row in found.bad_ends if not row.mended_by]
+    queues = [queue_rows.of(request, found, row) for row in found.queues]
+    is_alone = len(queues) == 1
     others, unsent = list(_others(request)), _unsent(request)
     return Rows(
         headline=_headline(found),
@@ -100,7 +104,8 @@ def of(request: HttpRequest, found: Desk) -> Rows:
         is_seen_to=bool(bad or found.alarms.found),
         no_cluster="" if found.is_served else str(actions.NO_CLUSTER),
         alarms=alarms.of(request, found.alarms),
-        queues=[queue_rows.of(request, found, row) for row in found.queues],
+        queues=sorted((q for q in queues if is_alone or not q.is_idle), key=lambda q: q.rank),
+        idle=[queue for queue in queues if queue.is_idle and not is_alone],
         bad=_bad_ends(request, bad[: words.IN_SIGHT]),
         more_bad=_bad_ends(request, bad[words.IN_SIGHT :]),
         others=found.lately.wrong - sum(row.is_open for row in bad),
