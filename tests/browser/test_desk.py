@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from jobqueue import queue
 from jobqueue.models import Alarm, Execution, State
-from tests.browser.site import NARROW, WIDE, Admin, contrast, fits
+from tests.browser.site import NARROW, WIDE, Admin, contrast, fits, stands_still
 from tests.builders import a_cluster, a_job, a_run, a_schedule, a_waiting, an_end, an_ended
 from tests.site import a_service, wait_for_start
 
@@ -247,8 +247,7 @@ class TestLive:
         run = a_scene()
         run.refresh_from_db()
         page = admin.visit(DESK)
-        admin.provoked.append(NOT_ANSWERED)
-        page.route("**/live/", lambda route: route.abort())
+        page.route("**/live/", lambda _route: None)  # the answer takes its time
         watch = page.locator(".jobqueue-watch")
         shown = watch.inner_text()
         expect(watch).not_to_have_text(shown)
@@ -257,6 +256,21 @@ class TestLive:
         elapsed = timezone.now() - run.started_at
         assert timedelta(minutes=3) < timedelta(minutes=minutes, seconds=seconds) <= elapsed
         assert float(page.locator("progress").get_attribute("max") or 0) == 14 * 60
+
+    def test_watches_stand_still_while_what_they_show_may_be_old(self, admin: Admin) -> None:
+        a_scene()
+        page = admin.visit(DESK)
+        admin.provoked.append(NOT_ANSWERED)
+        page.route("**/live/", lambda route: route.abort())
+        expect(page.get_by_text("The connection is lost")).to_be_visible()
+        assert stands_still(page)
+        page.unroute("**/live/")
+        expect(page.get_by_text("The connection is lost")).to_be_hidden()
+        watch = page.locator(".jobqueue-watch")
+        expect(watch).not_to_have_text(watch.inner_text())
+        page.context.clear_cookies()
+        expect(page.get_by_text("Your session has ended")).to_be_visible()
+        assert stands_still(page)
 
     def test_it_says_when_the_connection_is_lost_and_goes_on_when_it_is_back(
         self, admin: Admin

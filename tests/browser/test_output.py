@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, Page, Route, expect
 
 from jobqueue import queue
 from jobqueue.models import Execution
-from tests.browser.site import NARROW, WIDE, Admin, fits
+from tests.browser.site import NARROW, WIDE, Admin, fits, stands_still
 from tests.builders import a_job, a_waiting, an_end, log_file
 from tests.site import a_service, wait_for_start
 
@@ -208,6 +208,23 @@ def test_a_file_that_is_elsewhere(admin: Admin, run: Execution) -> None:
     expect(log(page).locator(".jobqueue-log-line")).to_have_text(["one", "two"])
     Execution.objects.filter(pk=run.pk).update(log_tail="two\nthree\n")
     expect(log(page).locator(".jobqueue-log-line")).to_have_text(["two", "three"])
+
+
+def test_the_watch_goes_on_while_the_page_is_current(admin: Admin, run: Execution) -> None:
+    page = visit(admin, run)
+    watch = page.locator(".jobqueue-timeline .jobqueue-watch")
+    expect(watch).not_to_have_text(watch.inner_text())
+    admin.provoked.append("ERR_FAILED")
+    page.route("**/output/*", lambda route: route.abort())
+    expect(page.locator(".jobqueue-output-said")).to_contain_text("The connection is lost")
+    assert stands_still(page)
+    page.unroute("**/output/*")
+    expect(page.locator(".jobqueue-output-said")).to_have_text("")
+    expect(watch).not_to_have_text(watch.inner_text())
+    page.get_by_role("searchbox", name="Search in the output").focus()
+    queue.finish(run, an_end())
+    expect(page.locator(".jobqueue-output-said")).to_contain_text("in another state")
+    assert stands_still(page)
 
 
 def test_an_end_is_told_to_those_who_are_at_work(admin: Admin, run: Execution) -> None:

@@ -13,7 +13,6 @@ document.addEventListener("DOMContentLoaded", () => {
 
     let tag = "";
     let pause = EVERY;
-    let drawn = performance.now();
     let isOver = false;
     /** @type {number | undefined} */
     let timer;
@@ -102,26 +101,8 @@ document.addEventListener("DOMContentLoaded", () => {
         const scrolled = outputs().filter(lines => lines.scrollTop + lines.clientHeight < lines.scrollHeight - 2);
         const read = new Map(scrolled.map(lines => [lines, lines.scrollTop]));
         take(/** @type {HTMLElement} */ (desk), wanted);
-        drawn = performance.now();
+        document.dispatchEvent(new Event("jobqueue-drawn"));
         toEnds(read);
-    }
-
-    /** Seconds as a stop watch shows them. @param {number} total */
-    function clock(total) {
-        const [hours, minutes, seconds] = [total / 3600, (total / 60) % 60, total % 60].map(Math.floor);
-        const two = (/** @type {number} */ part) => String(part).padStart(2, "0");
-        return hours ? `${hours}:${two(minutes)}:${two(seconds)}` : `${minutes}:${two(seconds)}`;
-    }
-
-    /** Watches and bars go on between two answers. */
-    function tick() {
-        const since = (performance.now() - drawn) / 1000;
-        for (const place of /** @type {HTMLElement} */ (desk).querySelectorAll("[data-elapsed]")) {
-            if (!(place instanceof HTMLElement)) continue;
-            const elapsed = Number(place.dataset.elapsed) + since;
-            if (place instanceof HTMLProgressElement) place.value = Math.min(elapsed, place.max);
-            else if (place.textContent !== clock(elapsed)) place.textContent = clock(elapsed);
-        }
     }
 
     /** Say what is wrong with what is shown; "" for nothing. @param {string} name */
@@ -129,6 +110,7 @@ document.addEventListener("DOMContentLoaded", () => {
         const place = /** @type {HTMLElement} */ (state);
         const text = place.dataset[name] ?? "";
         if (place.textContent !== text) place.textContent = text;
+        document.dispatchEvent(new CustomEvent("jobqueue-current", { detail: !name }));
     }
 
     /** What is shown is the last that will be. @param {string} why */
@@ -169,7 +151,6 @@ document.addEventListener("DOMContentLoaded", () => {
 
     document.addEventListener("visibilitychange", look);
     addEventListener("pageshow", event => { if (event.persisted) location.reload(); });
-    setInterval(() => { if (!document.hidden) tick(); }, 1000);
     timer = setTimeout(look, EVERY);
     toEnds(new Map());
 });
