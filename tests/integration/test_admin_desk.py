@@ -140,6 +140,22 @@ class TestWhatItSays:
         assert "Nothing runs" not in idle
         assert 'aria-label="Pause the queue asleep"' in idle
 
+    def test_what_went_wrong_says_the_last_line_of_its_output(self) -> None:
+        said = "reading 3 files\n\x1b[31merror: disk 5 is <full>\x1b[0m\r\n \n\n"
+        an_ended(state=State.FAILED, reason="return code 6", log_tail="x" * 5000 + said)
+        text = shown()
+        assert "error: disk 5 is &lt;full&gt;</span></samp>" in text
+        assert "reading 3 files" not in text
+
+    def test_what_went_wrong_without_a_word(self) -> None:
+        an_ended(state=State.FAILED, reason="return code 6", log_tail=" \n")
+        assert "<samp" not in shown()
+
+    def test_a_long_last_line_is_cut(self) -> None:
+        an_ended(state=State.FAILED, log_tail="e" * 5000 + "\u202e")
+        [line] = re.findall(r"<samp[^>]*>(?:<[^>]*>)?([^<]*)", shown())
+        assert line == "e" * 159 + "…"
+
     def test_no_cluster(self) -> None:
         a_waiting()
         text = shown()

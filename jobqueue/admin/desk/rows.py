@@ -37,6 +37,7 @@ class BadEndRow:
     what: SafeString | str
     when: SafeString | str
     reason: SafeString | str
+    last_line: SafeString
     notes: SafeString | str
     #: Who is on it.
     on_it: SafeString | str
@@ -226,6 +227,7 @@ def _bad_end(request: HttpRequest, row: BadEnd) -> BadEndRow:
         what=words.linked(request, execution),
         when=display.moment(execution.ended_at),
         reason=display.short(execution.reason, 200) or code,
+        last_line=words.last_line(row.output),
         notes=format_html("{}; {}", attempt, noted) if attempt and noted else attempt or noted,
         on_it=acknowledging.in_words(execution),
         acknowledge_url=acknowledge if may_acknowledge and row.is_open else "",
