@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import types
 from datetime import timedelta
@@ -155,6 +156,17 @@ class TestWhatItSays:
         an_ended(state=State.FAILED, log_tail="e" * 5000 + "\u202e")
         [line] = re.findall(r"<samp[^>]*>(?:<[^>]*>)?([^<]*)", shown())
         assert line == "e" * 159 + "…"
+
+    def test_the_others_that_went_wrong_are_what_the_link_leads_to(self) -> None:
+        an_ended(job_name="went well")
+        for number in range(12):
+            an_ended(state=State.FAILED, job_name=f"number {number}.")
+        client = a_client(is_superuser=True)
+        [url] = re.findall(r'<a href="([^"]+)">and 2 others', client.get(DESK).text)
+        text = client.get(html.unescape(url)).text
+        assert "number 0." in text
+        assert "number 11." in text
+        assert "went well" not in text.split('id="result_list"')[1]
 
     def test_no_cluster(self) -> None:
         a_waiting()

@@ -17,6 +17,7 @@ from ...commandline import printable
 from ...desk import Desk
 from ...desk.bad_ends import BadEnd
 from ...models import Cluster, Execution, Message
+from ...models.execution import BAD_ENDS
 from ...signals import DeskLine, desk_drawn
 from .. import acknowledging, actions, display, links, notes, retry_words
 from . import alarms, words
@@ -83,7 +84,7 @@ class Rows:
     is_cut: bool
     #: What a later run has mended.
     mended: list[BadEndRow]
-    executions_url: str
+    bad_ends_url: str
     services: list[tuple[SafeString, str]]
     clock: str
 
@@ -112,7 +113,7 @@ def of(request: HttpRequest, found: Desk) -> Rows:
         others=found.lately.wrong - sum(row.is_open for row in bad),
         is_cut=found.lately.is_cut,
         mended=[_bad_end(request, row) for row in found.bad_ends if row.mended_by],
-        executions_url=links.to_admin(request, "jobqueue_execution_changelist"),
+        bad_ends_url=_bad_ends_url(request),
         services=[*_clusters(request, found), *_messages(request, unsent), *map(_other, others)],
         clock=formats.date_format(timezone.localtime(found.now), "H:i:s e"),
     )
@@ -205,6 +206,12 @@ def _bad_ends(request: HttpRequest, found: Sequence[BadEnd]) -> BadEndRows:
         wrong=[_bad_end(request, row) for row in found if row.is_open],
         seen_to=[_bad_end(request, row) for row in found if not row.is_open],
     )
+
+
+def _bad_ends_url(request: HttpRequest) -> str:
+    """The list of all runs that went wrong, the newest first."""
+    url = links.to_admin(request, "jobqueue_execution_changelist")
+    return f"{url}?state__in={','.join(BAD_ENDS)}"
 
 
 def _bad_end(request: HttpRequest, row: BadEnd) -> BadEndRow:
