@@ -227,6 +227,21 @@ def test_the_watch_goes_on_while_the_page_is_current(admin: Admin, run: Executio
     assert stands_still(page)
 
 
+def test_without_javascript_it_begins_at_its_end(admin: Admin, run: Execution) -> None:
+    text = "first\n" + "between\n" * 500 + "last"
+    Execution.objects.filter(pk=run.pk).update(log_tail=text)
+    path = f"jobqueue/execution/{run.pk}/change/"
+    page = admin.visit(path, java_script_enabled=False)
+    expect(log(page)).to_have_text(re.compile("^first.*last$", re.DOTALL))
+    assert log(page).evaluate(
+        """log => {
+            const text = document.createRange();
+            text.selectNodeContents(log);
+            return text.getBoundingClientRect().bottom <= log.getBoundingClientRect().bottom;
+        }"""
+    )
+
+
 def test_an_end_is_told_to_those_who_are_at_work(admin: Admin, run: Execution) -> None:
     write(run, "one\n")
     page = visit(admin, run)
