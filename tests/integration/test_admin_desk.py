@@ -168,6 +168,12 @@ class TestWhatItSays:
         assert "number 11." in text
         assert "went well" not in text.split('id="result_list"')[1]
 
+    @pytest.mark.parametrize("url", [DESK, "/admin/jobqueue/execution/timeline/"])
+    def test_the_sidebar_does_not_say_that_it_is_the_list(self, url: str) -> None:
+        text = a_client(is_superuser=True).get(url).text
+        assert 'id="nav-sidebar"' in text
+        assert "current-model" not in text
+
     def test_no_cluster(self) -> None:
         a_waiting()
         text = shown()
