@@ -119,6 +119,13 @@ def clock(value: timedelta) -> str:
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
+def watch(value: timedelta | None) -> SafeString:
+    """The same, and it goes on by itself (``watches.js``)."""
+    elapsed = value or timedelta()
+    mark = '<span class="jobqueue-watch" data-elapsed="{}">{}</span>'
+    return format_html(mark, f"{elapsed.total_seconds():.3f}", clock(elapsed))
+
+
 def lasting(value: timedelta) -> str:
     """How long something takes, in one or two units: ``40 s``, ``5 min``, ``3 h 20 min``."""
     seconds = max(0, round(value.total_seconds()))

@@ -51,7 +51,12 @@ class ExecutionAdmin(
 
     class Media:
         css = {"all": ("jobqueue/admin.css",)}
-        js = ("jobqueue/copy.js", "jobqueue/live_output.js", "jobqueue/execution.js")
+        js = (
+            "jobqueue/copy.js",
+            "jobqueue/watches.js",
+            "jobqueue/live_output.js",
+            "jobqueue/execution.js",
+        )
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any

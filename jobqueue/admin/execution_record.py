@@ -228,6 +228,7 @@ class ExecutionRecord(CommandSearch, _Base):
             "ended": display.moment(execution.ended_at),
             "waited": display.duration(waited),
             "took": display.duration(execution.elapsed(now)),
+            "watch": display.watch(execution.elapsed(now)),
         }
         return render_to_string("admin/jobqueue/execution/timeline.html", context)
 

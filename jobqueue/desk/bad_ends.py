@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.db.models import F
+from django.db.models.functions import Right
 
 from .. import bounded
 from ..bounded import Part, Sieve
@@ -17,6 +18,8 @@ from . import durations
 
 #: For so long a bad end is told of, and so many are.
 LATELY, TOLD = timedelta(hours=24), 10
+#: Characters at the end of its output.
+OUTPUT = 300
 #: Of each state in which a run goes wrong, so many of the newest executions are looked at.
 LOOKED_AT = 500
 
@@ -48,12 +51,13 @@ class Bad:
 
 @dataclass(frozen=True)
 class BadEnd:
-    """The same with the run of the last time."""
+    """The same with the run of the last time, and the end of its output."""
 
     execution: Execution
     mended_by: int | None
     times: int
     is_open: bool
+    output: str
 
 
 @dataclass(frozen=True)
@@ -122,11 +126,11 @@ def told(bad: Sequence[Bad]) -> tuple[BadEnd, ...]:
     """The first ones, read."""
     chosen = bad[:TOLD]
     rows = Execution.objects.defer("log_tail", "env").select_related("job", "acknowledgement")
-    found = rows.in_bulk([each.pk for each in chosen])
+    found = rows.annotate(output=Right("log_tail", OUTPUT)).in_bulk([each.pk for each in chosen])
     return tuple(
-        BadEnd(found[each.pk], each.mended_by, each.times, each.is_open)
+        BadEnd(run, each.mended_by, each.times, each.is_open, run.__dict__["output"])
         for each in chosen
-        if each.pk in found
+        if (run := found.get(each.pk))
     )
 
 

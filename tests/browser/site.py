@@ -69,6 +69,15 @@ def fits(page: Page) -> bool:
     return bool(page.evaluate(f"{root}.scrollWidth <= {root}.clientWidth"))
 
 
+def stands_still(page: Page) -> bool:
+    """Whether the watches of a page show the same over some of their ticks."""
+    watches = page.locator(".jobqueue-watch")
+    shown = watches.all_inner_texts()
+    assert shown
+    page.evaluate("new Promise(done => setTimeout(done, 2500))")
+    return watches.all_inner_texts() == shown
+
+
 def contrast(first: str, second: str) -> float:
     """The ratio of two colours as browsers write them, ``rgb(1, 2, 3)``."""
 

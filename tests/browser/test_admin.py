@@ -229,6 +229,23 @@ class TestLooks:
         choices.get_by_text("Partner 39").click()
         expect(choices.locator(".selected")).to_have_text("Partner 39")
 
+    @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+    def test_nothing_covers_a_long_title(self, admin: Admin, size: dict[str, int]) -> None:
+        run = a_run(["archive-files", *["--keep"] * 30])
+        page = admin.visit(f"jobqueue/execution/{run.pk}/change/", viewport=size)
+        expect(page.get_by_role("link", name="Stop …")).to_be_visible()
+        tools = page.locator(".object-tools").bounding_box()
+        words = page.locator("#content > h1").evaluate(
+            """h1 => {
+                const range = document.createRange();
+                range.selectNodeContents(h1);
+                const { left, right, top, bottom } = range.getBoundingClientRect();
+                return { left, right, top, bottom };
+            }"""
+        )
+        assert tools is not None
+        assert tools["y"] >= words["bottom"]
+
     def test_an_open_execution_loads_itself_again(self, admin: Admin) -> None:
         run = a_run()
         page = admin.visit(f"jobqueue/execution/{run.pk}/change/")

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from jobqueue import queue
 from jobqueue.models import Alarm, Execution, State
-from tests.browser.site import NARROW, WIDE, Admin, contrast, fits
+from tests.browser.site import NARROW, WIDE, Admin, contrast, fits, stands_still
 from tests.builders import a_cluster, a_job, a_run, a_schedule, a_waiting, an_end, an_ended
 from tests.site import a_service, wait_for_start
 
@@ -176,6 +176,27 @@ class TestLive:
         page.keyboard.press("Enter")
         expect(page.locator(".messagelist")).to_contain_text(f"#{kept.pk}")
 
+    def test_who_is_in_a_queue_stays_there_when_another_one_comes_before_it(
+        self, admin: Admin
+    ) -> None:
+        a_cluster()
+        a_waiting(a_job(name="kept"), queue="first")
+        a_waiting(a_job(name="starts"), queue="second")
+        page = admin.visit(DESK)
+        button = page.get_by_role("button", name="Move forward: kept")
+        button.focus()
+        page.locator("#desk-queue-first h2").evaluate("h => getSelection().selectAllChildren(h)")
+        cards = page.locator(".jobqueue-card[id^=desk-queue-] h2")
+        expect(cards).to_have_text(["first", "second"])
+        run = queue.claim("second")
+        assert run is not None
+        expect(cards).to_have_text(["second", "first"])
+        expect(button).to_be_focused()
+        assert page.evaluate("getSelection().toString()") == "first"
+        queue.finish(run, an_end())
+        expect(cards).to_have_text(["first"])
+        expect(button).to_be_focused()
+
     def test_selected_output_stays_until_it_is_released(self, admin: Admin) -> None:
         run = a_scene()
         Execution.objects.filter(pk=run.pk).update(log_tail="first\n")
@@ -226,8 +247,7 @@ class TestLive:
         run = a_scene()
         run.refresh_from_db()
         page = admin.visit(DESK)
-        admin.provoked.append(NOT_ANSWERED)
-        page.route("**/live/", lambda route: route.abort())
+        page.route("**/live/", lambda _route: None)  # the answer takes its time
         watch = page.locator(".jobqueue-watch")
         shown = watch.inner_text()
         expect(watch).not_to_have_text(shown)
@@ -236,6 +256,21 @@ class TestLive:
         elapsed = timezone.now() - run.started_at
         assert timedelta(minutes=3) < timedelta(minutes=minutes, seconds=seconds) <= elapsed
         assert float(page.locator("progress").get_attribute("max") or 0) == 14 * 60
+
+    def test_watches_stand_still_while_what_they_show_may_be_old(self, admin: Admin) -> None:
+        a_scene()
+        page = admin.visit(DESK)
+        admin.provoked.append(NOT_ANSWERED)
+        page.route("**/live/", lambda route: route.abort())
+        expect(page.get_by_text("The connection is lost")).to_be_visible()
+        assert stands_still(page)
+        page.unroute("**/live/")
+        expect(page.get_by_text("The connection is lost")).to_be_hidden()
+        watch = page.locator(".jobqueue-watch")
+        expect(watch).not_to_have_text(watch.inner_text())
+        page.context.clear_cookies()
+        expect(page.get_by_text("Your session has ended")).to_be_visible()
+        assert stands_still(page)
 
     def test_it_says_when_the_connection_is_lost_and_goes_on_when_it_is_back(
         self, admin: Admin

@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, Page, Route, expect
 
 from jobqueue import queue
 from jobqueue.models import Execution
-from tests.browser.site import NARROW, WIDE, Admin, fits
+from tests.browser.site import NARROW, WIDE, Admin, fits, stands_still
 from tests.builders import a_job, a_waiting, an_end, log_file
 from tests.site import a_service, wait_for_start
 
@@ -44,6 +44,27 @@ def is_at_end(page: Page) -> Callable[[], bool]:
 
 def button(page: Page, name: str) -> Locator:
     return page.locator(".jobqueue-output-tools").get_by_role("button", name=name)
+
+
+def shown_numbers(page: Page) -> list[int]:
+    """The numbers as they are drawn, which only the accessibility tree tells.
+
+    Each must be that of its line.
+    """
+    tree = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
+    nodes = {node["nodeId"]: node for node in tree}
+
+    def text(pk: str) -> str:
+        node = nodes[pk]
+        if node["role"]["value"] == "StaticText":
+            return str(node["name"]["value"])
+        return "".join(text(child) for child in node["childIds"] if child in nodes)
+
+    texts = [node for node in tree if node["role"]["value"] == "StaticText"]
+    lines = [node["parentId"] for node in texts if node["name"]["value"].startswith("line ")]
+    pairs = [[text(pk) for pk in nodes[line]["childIds"]] for line in lines]
+    assert [line.split()[1] for _, line in pairs] == [number for number, _ in pairs]
+    return [int(number) for number, _ in pairs]
 
 
 def test_it_follows_a_real_run(admin: Admin) -> None:
@@ -143,12 +164,82 @@ def test_line_numbers_and_wrapping_are_kept(admin: Admin, run: Execution) -> Non
     expect(button(page, "Wrap")).to_have_attribute("aria-pressed", "false")
 
 
+def test_each_line_has_its_own_number(admin: Admin, run: Execution) -> None:
+    many(run)
+    page = visit(admin, run)
+    expect(log(page)).to_contain_text(f"line {MANY}")
+    button(page, "Line numbers").click()
+    expect(log(page)).to_have_css("counter-reset", re.compile(r"^jobqueue-line [1-9]"))
+    at_end = shown_numbers(page)
+    assert at_end == list(range(at_end[0], MANY + 1))
+    counted_from = f"jobqueue-line {at_end[0] - 1}"
+    log(page).evaluate("log => { log.scrollTop = 0; }")
+    expect(log(page)).not_to_have_css("counter-reset", counted_from)
+    with_older = shown_numbers(page)
+    assert with_older == list(range(with_older[0], MANY + 1))
+    assert len(with_older) > len(at_end)
+    button(page, "Beginning").click()
+    expect(log(page)).to_have_css("counter-reset", "jobqueue-line 0")
+    assert shown_numbers(page)[:3] == [1, 2, 3]
+
+
+def test_a_late_number_is_not_that_of_older_lines(admin: Admin, run: Execution) -> None:
+    many(run)
+    page = visit(admin, run)
+    expect(log(page)).to_contain_text(f"line {MANY}")
+    held: list[Route] = []
+    is_held = True
+    page.route("**/*lines=*", lambda route: held.append(route) if is_held else route.continue_())
+    with page.expect_request("**/*lines=*"):
+        button(page, "Line numbers").click()
+    with page.expect_request("**/*lines=*"):
+        log(page).evaluate("log => { log.scrollTop = 0; }")
+    is_held = False
+    for route in reversed(held):
+        with page.expect_response("**/*lines=*"):
+            route.continue_()
+    expect(log(page)).to_have_css("counter-reset", re.compile(r"^jobqueue-line [1-9]"))
+    assert shown_numbers(page)
+
+
 def test_a_file_that_is_elsewhere(admin: Admin, run: Execution) -> None:
     Execution.objects.filter(pk=run.pk).update(log_tail="one\ntwo\n")
     page = visit(admin, run)
     expect(log(page).locator(".jobqueue-log-line")).to_have_text(["one", "two"])
     Execution.objects.filter(pk=run.pk).update(log_tail="two\nthree\n")
     expect(log(page).locator(".jobqueue-log-line")).to_have_text(["two", "three"])
+
+
+def test_the_watch_goes_on_while_the_page_is_current(admin: Admin, run: Execution) -> None:
+    page = visit(admin, run)
+    watch = page.locator(".jobqueue-timeline .jobqueue-watch")
+    expect(watch).not_to_have_text(watch.inner_text())
+    admin.provoked.append("ERR_FAILED")
+    page.route("**/output/*", lambda route: route.abort())
+    expect(page.locator(".jobqueue-output-said")).to_contain_text("The connection is lost")
+    assert stands_still(page)
+    page.unroute("**/output/*")
+    expect(page.locator(".jobqueue-output-said")).to_have_text("")
+    expect(watch).not_to_have_text(watch.inner_text())
+    page.get_by_role("searchbox", name="Search in the output").focus()
+    queue.finish(run, an_end())
+    expect(page.locator(".jobqueue-output-said")).to_contain_text("in another state")
+    assert stands_still(page)
+
+
+def test_without_javascript_it_begins_at_its_end(admin: Admin, run: Execution) -> None:
+    text = "first\n" + "between\n" * 500 + "last"
+    Execution.objects.filter(pk=run.pk).update(log_tail=text)
+    path = f"jobqueue/execution/{run.pk}/change/"
+    page = admin.visit(path, java_script_enabled=False)
+    expect(log(page)).to_have_text(re.compile("^first.*last$", re.DOTALL))
+    assert log(page).evaluate(
+        """log => {
+            const text = document.createRange();
+            text.selectNodeContents(log);
+            return text.getBoundingClientRect().bottom <= log.getBoundingClientRect().bottom;
+        }"""
+    )
 
 
 def test_an_end_is_told_to_those_who_are_at_work(admin: Admin, run: Execution) -> None:

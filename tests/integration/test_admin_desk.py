@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import types
 from datetime import timedelta
@@ -123,6 +124,55 @@ class TestWhatItSays:
         text = shown()
         assert "Nothing runs, nothing waits." in text
         assert "All is well." in text
+
+    def test_what_runs_comes_first_and_idle_queues_are_one_card(self) -> None:
+        for name in ("asleep", "free"):
+            Queue.objects.create(name=name)
+        a_schedule(job=a_job(queue="comes"), next_fire_at=timezone.now() + MINUTE)
+        queue.pause("held", "anna")
+        a_waiting(queue="line")
+        a_run(queue="runs")
+        text = shown()
+        headings = re.findall(r'id="(desk-queue-[a-z]+|desk-idle)"', text)
+        expected = ["runs", "held", "line", "comes"]
+        assert headings[:5] == [*(f"desk-queue-{name}" for name in expected), "desk-idle"]
+        assert headings[5:] == [f"desk-queue-{name}" for name in ("asleep", "default", "free")]
+        idle = text.split('id="desk-idle"')[1].split("</section>")[0]
+        assert "Nothing runs" not in idle
+        assert 'aria-label="Pause the queue asleep"' in idle
+
+    def test_what_went_wrong_says_the_last_line_of_its_output(self) -> None:
+        said = "reading 3 files\n\x1b[31merror: disk 5 is <full>\x1b[0m\r\n \n\n"
+        an_ended(state=State.FAILED, reason="return code 6", log_tail="x" * 5000 + said)
+        text = shown()
+        assert "error: disk 5 is &lt;full&gt;</span></samp>" in text
+        assert "reading 3 files" not in text
+
+    def test_what_went_wrong_without_a_word(self) -> None:
+        an_ended(state=State.FAILED, reason="return code 6", log_tail=" \n")
+        assert "<samp" not in shown()
+
+    def test_a_long_last_line_is_cut(self) -> None:
+        an_ended(state=State.FAILED, log_tail="e" * 5000 + "\u202e")
+        [line] = re.findall(r"<samp[^>]*>(?:<[^>]*>)?([^<]*)", shown())
+        assert line == "e" * 159 + "…"
+
+    def test_the_others_that_went_wrong_are_what_the_link_leads_to(self) -> None:
+        an_ended(job_name="went well")
+        for number in range(12):
+            an_ended(state=State.FAILED, job_name=f"number {number}.")
+        client = a_client(is_superuser=True)
+        [url] = re.findall(r'<a href="([^"]+)">and 2 others', client.get(DESK).text)
+        text = client.get(html.unescape(url)).text
+        assert "number 0." in text
+        assert "number 11." in text
+        assert "went well" not in text.split('id="result_list"')[1]
+
+    @pytest.mark.parametrize("url", [DESK, "/admin/jobqueue/execution/timeline/"])
+    def test_the_sidebar_does_not_say_that_it_is_the_list(self, url: str) -> None:
+        text = a_client(is_superuser=True).get(url).text
+        assert 'id="nav-sidebar"' in text
+        assert "current-model" not in text
 
     def test_no_cluster(self) -> None:
         a_waiting()

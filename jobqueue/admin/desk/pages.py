@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +55,8 @@ class DeskPages(_Base):
         """The whole page, as it is now."""
         self._refuse(request)
         live_url = links.to_admin(request, "jobqueue_execution_desk_live")
-        context = {"title": _("Desk"), "live_url": live_url, **self._content(request)}
+        context = {"title": _("Desk"), "live_url": live_url, "elsewhere": _elsewhere(request)}
+        context |= self._content(request)
         return self.rendered(request, "admin/jobqueue/desk/desk.html", context)
 
     def timeline_page(self, request: HttpRequest) -> HttpResponse:
@@ -68,6 +70,7 @@ class DeskPages(_Base):
             messages.warning(request, text % display.cut(typed, 40))
             return HttpResponseRedirect(links.to_admin(request, "jobqueue_execution_timeline"))
         context = {"title": _("Timeline"), "timeline": timeline.of(request, span)}
+        context["elsewhere"] = _elsewhere(request)
         return self.rendered(request, "admin/jobqueue/desk/timeline.html", context)
 
     def desk_live(self, request: HttpRequest) -> HttpResponse:
@@ -92,6 +95,13 @@ class DeskPages(_Base):
             "timeline_url": links.to_admin(request, "jobqueue_execution_timeline"),
             "NEXT": links.NEXT,
         }
+
+
+def _elsewhere(request: HttpRequest) -> HttpRequest:
+    """The same request, but of a page that no entry of the sidebar stands for."""
+    there = copy.copy(request)
+    there.path = "/"
+    return there
 
 
 def _tag(request: HttpRequest, glance: Glance) -> str:

@@ -68,6 +68,17 @@ class QueueRow:
     pause_url: str
     resume_url: str
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing to tell of it."""
+        return not (self.running or self.state or self.banners or self.line or self.more)
+
+    @property
+    def rank(self) -> int:
+        """Which come first: what runs, then what waits or is paused, then what only comes."""
+        waits = any(not item.is_coming for item in self.line)
+        return 0 if self.running else 1 if waits or self.state else 2
+
 
 def of(request: HttpRequest, found: Desk, row: QueueDesk) -> QueueRow:
     pk = row.row.pk if row.row else None

@@ -17,6 +17,7 @@ from ...commandline import printable
 from ...desk import Desk
 from ...desk.bad_ends import BadEnd
 from ...models import Cluster, Execution, Message
+from ...models.execution import BAD_ENDS
 from ...signals import DeskLine, desk_drawn
 from .. import acknowledging, actions, display, links, notes, retry_words
 from . import alarms, words
@@ -37,6 +38,7 @@ class BadEndRow:
     what: SafeString | str
     when: SafeString | str
     reason: SafeString | str
+    last_line: SafeString
     notes: SafeString | str
     #: Who is on it.
     on_it: SafeString | str
@@ -70,7 +72,9 @@ class Rows:
     is_seen_to: bool
     no_cluster: str
     alarms: AlarmRows
+    #: What runs first, and those of which there is nothing to tell, unless it is the only one.
     queues: list[QueueRow]
+    idle: list[QueueRow]
     #: What went wrong and is in sight, and the rest of it, in a fold.
     bad: BadEndRows
     more_bad: BadEndRows
@@ -80,7 +84,7 @@ class Rows:
     is_cut: bool
     #: What a later run has mended.
     mended: list[BadEndRow]
-    executions_url: str
+    bad_ends_url: str
     services: list[tuple[SafeString, str]]
     clock: str
 
@@ -93,6 +97,8 @@ class Rows:
 def of(request: HttpRequest, found: Desk) -> Rows:
     """The page for this user."""
     bad = [row for row in found.bad_ends if not row.mended_by]
+    queues = [queue_rows.of(request, found, row) for row in found.queues]
+    is_alone = len(queues) == 1
     others, unsent = list(_others(request)), _unsent(request)
     return Rows(
         headline=_headline(found),
@@ -100,13 +106,14 @@ def of(request: HttpRequest, found: Desk) -> Rows:
         is_seen_to=bool(bad or found.alarms.found),
         no_cluster=actions.unserved(is_served=found.is_served, is_stopping=found.is_stopping),
         alarms=alarms.of(request, found.alarms),
-        queues=[queue_rows.of(request, found, row) for row in found.queues],
+        queues=sorted((q for q in queues if is_alone or not q.is_idle), key=lambda q: q.rank),
+        idle=[queue for queue in queues if queue.is_idle and not is_alone],
         bad=_bad_ends(request, bad[: words.IN_SIGHT]),
         more_bad=_bad_ends(request, bad[words.IN_SIGHT :]),
         others=found.lately.wrong - sum(row.is_open for row in bad),
         is_cut=found.lately.is_cut,
         mended=[_bad_end(request, row) for row in found.bad_ends if row.mended_by],
-        executions_url=links.to_admin(request, "jobqueue_execution_changelist"),
+        bad_ends_url=_bad_ends_url(request),
         services=[*_clusters(request, found), *_messages(request, unsent), *map(_other, others)],
         clock=formats.date_format(timezone.localtime(found.now), "H:i:s e"),
     )
@@ -206,6 +213,12 @@ def _bad_ends(request: HttpRequest, found: Sequence[BadEnd]) -> BadEndRows:
     )
 
 
+def _bad_ends_url(request: HttpRequest) -> str:
+    """The list of all runs that went wrong, the newest first."""
+    url = links.to_admin(request, "jobqueue_execution_changelist")
+    return f"{url}?state__in={','.join(BAD_ENDS)}"
+
+
 def _bad_end(request: HttpRequest, row: BadEnd) -> BadEndRow:
     execution = row.execution
     code = "" if execution.return_code is None else _("code %d") % execution.return_code
@@ -226,6 +239,7 @@ def _bad_end(request: HttpRequest, row: BadEnd) -> BadEndRow:
         what=words.linked(request, execution),
         when=display.moment(execution.ended_at),
         reason=display.short(execution.reason, 200) or code,
+        last_line=words.last_line(row.output),
         notes=format_html("{}; {}", attempt, noted) if attempt and noted else attempt or noted,
         on_it=acknowledging.in_words(execution),
         acknowledge_url=acknowledge if may_acknowledge and row.is_open else "",

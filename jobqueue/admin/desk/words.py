@@ -13,10 +13,13 @@ from django.utils.translation import pgettext
 
 from ...commandline import printable
 from ...models import Execution
+from ...output import readable
 from .. import display, links
 
 #: So many bad ends, and so many alarms, are in sight above what runs; the others are in a fold.
 IN_SIGHT = 3
+#: Characters of the last line of an output.
+LAST_LINE = 160
 
 
 def name(execution: Execution) -> str:
@@ -32,6 +35,12 @@ def linked(request: HttpRequest, execution: Execution) -> SafeString | str:
         moment = display.moment(execution.trigger_at)
         shown = format_html(_("{} for {}"), shown, moment)
     return links.anchor(url, shown)
+
+
+def last_line(output: str) -> SafeString:
+    """The last line of an output that isn't empty: programs that fail mostly say there why."""
+    lines = [line for line in readable(output).splitlines() if line.strip()]
+    return display.short(lines[-1].strip(), LAST_LINE) if lines else SafeString("")
 
 
 def asked(execution: Execution) -> str:

@@ -13,7 +13,6 @@ document.addEventListener("DOMContentLoaded", () => {
 
     let tag = "";
     let pause = EVERY;
-    let drawn = performance.now();
     let isOver = false;
     /** @type {number | undefined} */
     let timer;
@@ -32,8 +31,9 @@ document.addEventListener("DOMContentLoaded", () => {
         }
     }
 
-    /** Make the children of one node those of another; what is the same stays. @param {Node} old @param {Node} wanted */
+    /** Make the children of one node those of another; what is the same stays. @param {Node} old @param {Element} wanted */
     function take(old, wanted) {
+        const kept = new Set([...wanted.children].filter(child => child.id).map(nameOf));
         let here = old.firstChild;
         for (const node of [...wanted.childNodes]) {
             let same = here;
@@ -44,7 +44,7 @@ document.addEventListener("DOMContentLoaded", () => {
                 old.insertBefore(node, here);
                 continue;
             }
-            while (here && here !== same) here = drop(here);
+            bring(same, dropUpTo(same, here, kept));
             if (same instanceof Element && node instanceof Element) {
                 copyAttributes(same, node);
                 take(same, node);
@@ -54,6 +54,24 @@ document.addEventListener("DOMContentLoaded", () => {
             here = same.nextSibling;
         }
         while (here) here = drop(here);
+    }
+
+    /** Drop what is before a node, but for what is wanted further down: that is the answer.
+     * @param {ChildNode} node @param {ChildNode | null} here @param {Set<string>} kept */
+    function dropUpTo(node, here, kept) {
+        const others = [];
+        while (here && here !== node) {
+            if (kept.has(nameOf(here))) others.push(here);
+            here = kept.has(nameOf(here)) ? here.nextSibling : drop(here);
+        }
+        return others;
+    }
+
+    /** Put a node before others. The reader's place isn't moved, which would lose focus and selection.
+     * @param {ChildNode} node @param {ChildNode[]} others */
+    function bring(node, others) {
+        if (isSelected(node) || node.contains(document.activeElement)) node.after(...others);
+        else others[0]?.before(node);
     }
 
     /** Whether somebody has selected a piece of it. @param {Node} node */
@@ -71,39 +89,20 @@ document.addEventListener("DOMContentLoaded", () => {
 
     const outputs = () => [.../** @type {HTMLElement} */ (desk).querySelectorAll(".jobqueue-last-lines")];
 
-    /** Show the ends of all outputs but those that somebody reads. @param {Element[]} read */
+    /** Show the ends of all outputs but those that somebody reads, and where. @param {Map<Element, number>} read */
     function toEnds(read) {
-        for (const lines of outputs()) {
-            if (!read.includes(lines)) lines.scrollTop = lines.scrollHeight;
-        }
+        for (const lines of outputs()) lines.scrollTop = read.get(lines) ?? lines.scrollHeight;
     }
 
     /** @param {string} html */
     function draw(html) {
         const wanted = document.createElement("div");
         wanted.innerHTML = html;
-        const read = outputs().filter(lines => lines.scrollTop + lines.clientHeight < lines.scrollHeight - 2);
+        const scrolled = outputs().filter(lines => lines.scrollTop + lines.clientHeight < lines.scrollHeight - 2);
+        const read = new Map(scrolled.map(lines => [lines, lines.scrollTop]));
         take(/** @type {HTMLElement} */ (desk), wanted);
-        drawn = performance.now();
+        document.dispatchEvent(new Event("jobqueue-drawn"));
         toEnds(read);
-    }
-
-    /** Seconds as a stop watch shows them. @param {number} total */
-    function clock(total) {
-        const [hours, minutes, seconds] = [total / 3600, (total / 60) % 60, total % 60].map(Math.floor);
-        const two = (/** @type {number} */ part) => String(part).padStart(2, "0");
-        return hours ? `${hours}:${two(minutes)}:${two(seconds)}` : `${minutes}:${two(seconds)}`;
-    }
-
-    /** Watches and bars go on between two answers. */
-    function tick() {
-        const since = (performance.now() - drawn) / 1000;
-        for (const place of /** @type {HTMLElement} */ (desk).querySelectorAll("[data-elapsed]")) {
-            if (!(place instanceof HTMLElement)) continue;
-            const elapsed = Number(place.dataset.elapsed) + since;
-            if (place instanceof HTMLProgressElement) place.value = Math.min(elapsed, place.max);
-            else if (place.textContent !== clock(elapsed)) place.textContent = clock(elapsed);
-        }
     }
 
     /** Say what is wrong with what is shown; "" for nothing. @param {string} name */
@@ -111,6 +110,7 @@ document.addEventListener("DOMContentLoaded", () => {
         const place = /** @type {HTMLElement} */ (state);
         const text = place.dataset[name] ?? "";
         if (place.textContent !== text) place.textContent = text;
+        document.dispatchEvent(new CustomEvent("jobqueue-current", { detail: !name }));
     }
 
     /** What is shown is the last that will be. @param {string} why */
@@ -151,7 +151,6 @@ document.addEventListener("DOMContentLoaded", () => {
 
     document.addEventListener("visibilitychange", look);
     addEventListener("pageshow", event => { if (event.persisted) location.reload(); });
-    setInterval(() => { if (!document.hidden) tick(); }, 1000);
     timer = setTimeout(look, EVERY);
-    toEnds([]);
+    toEnds(new Map());
 });

@@ -2,7 +2,8 @@
 "use strict";
 
 // The output of a run: grows while it runs, is loaded by parts however long it is, can be searched.
-// Others hear of the run's state by the event "jobqueue-state".
+// Others hear of the run's state by the event "jobqueue-state", and by "jobqueue-current" whether the
+// page still shows it.
 document.addEventListener("DOMContentLoaded", () => {
     const EVERY = 1000; // milliseconds
     const SLOWEST = 30000; // between tries while the server is away
@@ -28,6 +29,7 @@ document.addEventListener("DOMContentLoaded", () => {
 
     let [start, end, size] = [0, 0, 0]; // bytes of the file: what is shown, and what there is
     let [tag, isFile, isOpen, isOver] = ["", true, true, false];
+    let state = tools.dataset.state;
     /** @type {Promise<void> | null} */
     let going = null; // the request that goes on
     let follows = true;
@@ -55,9 +57,14 @@ document.addEventListener("DOMContentLoaded", () => {
         if (!answer.ok) throw new Error(`status ${answer.status}`);
         tag = answer.headers.get("ETag") ?? "";
         const said = await answer.json();
-        isOpen = said.is_open;
+        [isOpen, state] = [said.is_open, said.state];
         document.dispatchEvent(new CustomEvent("jobqueue-state", { detail: said.state }));
         return said;
+    }
+
+    /** @param {boolean} isCurrent */
+    function tellWhether(isCurrent) {
+        document.dispatchEvent(new CustomEvent("jobqueue-current", { detail: isCurrent }));
     }
 
     /** @param {string} name */
@@ -160,7 +167,9 @@ document.addEventListener("DOMContentLoaded", () => {
             await step();
             if (pause > EVERY) say("");
             pause = EVERY;
+            tellWhether(!isOver && state === tools.dataset.state);
         } catch {
+            tellWhether(false);
             say("lost");
             pause = Math.min(2 * pause, SLOWEST);
         }
@@ -283,10 +292,12 @@ document.addEventListener("DOMContentLoaded", () => {
     async function number() {
         log.classList.toggle("jobqueue-numbered", isOn("numbers"));
         if (!isOn("numbers") || isOver || numbered === start) return;
+        const first = start;
         try {
-            const before = isFile && start > 0 ? (await ask({ lines: start }))?.lines_before : 0;
+            const before = isFile && first > 0 ? (await ask({ lines: first }))?.lines_before : 0;
+            if (first !== start) return; // older lines came meanwhile, and ask for theirs
             log.style.counterReset = `jobqueue-line ${before ?? 0}`;
-            numbered = start;
+            numbered = first;
         } catch {
             // The next part brings them.
         }
