@@ -178,8 +178,8 @@ class ObjectPages(ObjectPermissions[M]):
 
     def chosen(self, request: HttpRequest, queryset: QuerySet[M], **still: Any) -> QuerySet[M]:
         """What the user was asked about; of all in a list, those that are ``still`` so."""
-        up_to = request.POST.get("up_to", "")
-        return queryset.filter(pk__lte=up_to, **still) if up_to.isdecimal() else queryset
+        up_to = links.number(request.POST.get("up_to"))
+        return queryset if up_to is None else queryset.filter(pk__lte=up_to, **still)
 
 
 def is_confirmed(request: HttpRequest) -> bool:

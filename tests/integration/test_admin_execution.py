@@ -589,6 +589,13 @@ class TestActions:
         client.post(url, {**data, **hidden})
         assert set(Execution.objects.waiting()) == {other, later}
 
+    @pytest.mark.parametrize("forged", ["9" * 5000, "9" * 30, "٣", "-1", "x", ""])
+    def test_a_forged_end_of_a_list_is_none(self, forged: str) -> None:
+        waiting, client = a_waiting(), a_client("view_execution", "stop_execution")
+        answer = self.act(client, "cancel", waiting, confirmed="yes", up_to=forged)
+        assert answer.status_code == 302
+        assert state(waiting) == "cancelled"
+
     def test_many_that_were_chosen_one_by_one(self) -> None:
         waiting = [a_waiting(queue="a") for _ in range(130)]
         spared = a_waiting(queue="a")
