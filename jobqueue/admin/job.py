@@ -168,10 +168,8 @@ class JobAdmin(NamesWhatGoes, CommandSearch, ObjectPages[Job]):
         asks = any(job.ask_first for job in jobs) and not is_confirmed(request)
         if asks or not form.is_valid():
             return self.ask_for_all(request, _RUN, jobs, "run", form)
-        for job in jobs:
-            if not self.has_run_permission(request, job):
-                raise PermissionDenied
-            actions.run(request, job, form.cleaned_data["priority"])
+        permitted = self.permitted(request, "run", jobs)
+        actions.run(request, permitted, form.cleaned_data["priority"])
         return None
 
     def run_page(self, request: HttpRequest, job: Job) -> HttpResponse:
@@ -180,7 +178,7 @@ class JobAdmin(NamesWhatGoes, CommandSearch, ObjectPages[Job]):
             form = priority.asked(request)
             if not form.is_valid() or (job.ask_first and not is_confirmed(request)):
                 return self.ask(request, _RUN, [job], form=form)
-            actions.run(request, job, form.cleaned_data["priority"])
+            actions.run(request, [job], form.cleaned_data["priority"])
         return self.to_object(request, job)
 
     def check_page(self, request: HttpRequest, job: Job) -> HttpResponse:

@@ -3,7 +3,7 @@
 from ..permissions import may, may_run
 from .alarms import acknowledge, drop, send_now, test_channel, test_ping, test_profile
 from .queues import pause, resume
-from .running import run, run_again, run_all_again, run_schedule
+from .running import run, run_again, run_all_again, run_schedules
 from .schedules import disable, enable, tell_next
 from .steering import (
     acknowledge_runs,
@@ -32,7 +32,7 @@ __all__ = [
     "run",
     "run_again",
     "run_all_again",
-    "run_schedule",
+    "run_schedules",
     "send_now",
     "set_priority",
     "stop",
