@@ -31,9 +31,9 @@ class ExecutionAdmin(
     """To see executions takes ``view_execution``.
 
     ``stop_execution`` is needed to stop, to cancel and to change a priority: each decides what
-    doesn't run now. ``run_job`` is needed to run something again, ``acknowledge_execution`` to say
-    that somebody is on it. Nobody adds, edits or deletes one here; the service forgets old ones
-    with their logs.
+    doesn't run now. To run something again takes ``run_job``, with ``view_job`` where it has a Job,
+    ``acknowledge_execution`` to say that somebody is on it. Nobody adds, edits or deletes one here;
+    the service forgets old ones with their logs.
     """
 
     actions = ("cancel", "stop", "set_priority", "run_again", "acknowledge")

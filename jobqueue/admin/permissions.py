@@ -13,7 +13,7 @@ from django.contrib.auth import get_permission_codename
 from django.db.models import Model
 from django.http import HttpRequest
 
-from ..models import Job
+from ..models import Execution, Job
 
 M = TypeVar("M", bound=Model)
 
@@ -28,6 +28,12 @@ def may_run(user: Any, job: Job | None = None) -> bool:
     """Whether a user may queue a Job: who may see it and has ``run_job``."""
     may_see = may(user, "view_job", job) or may(user, "change_job", job)
     return may_see and may(user, "run_job", job)
+
+
+def may_run_again(user: Any, execution: Execution) -> bool:
+    """Whether a user may queue the same again: its Job, or a bare command with ``run_job``."""
+    job = execution.job
+    return may(user, "run_job") if job is None else may_run(user, job)
 
 
 if TYPE_CHECKING:

@@ -504,7 +504,7 @@ class TestRunAgain:
     def test_through_its_job(self) -> None:
         job = a_job(argv=["new"])
         old = an_ended(job=job, job_name=job.name, argv=["old"], queue="etl")
-        client = a_client("view_execution", "run_job", username="anna")
+        client = a_client("view_execution", "view_job", "run_job", username="anna")
         answer = client.post(page(old, "again"))
         again = Execution.objects.waiting().get()
         assert (again.job, again.argv, again.queue) == (job, ["new"], "etl")
@@ -527,9 +527,21 @@ class TestRunAgain:
 
     def test_a_disabled_job_is_refused(self) -> None:
         old = an_ended(job=a_job(enabled=False))
-        answer = a_client("view_execution", "run_job").post(page(old, "again"))
+        answer = a_client("view_execution", "view_job", "run_job").post(page(old, "again"))
         assert "is disabled" in told(answer)
         assert not Execution.objects.waiting().exists()
+
+    def test_a_job_takes_what_running_it_takes(self) -> None:
+        old, bare = an_ended(job=a_job()), an_ended()
+        client = a_client("view_execution", "run_job")
+        assert page(old, "again") not in client.get(page(old)).text
+        assert client.post(page(old, "again")).status_code == 403
+        data = {"action": "run_again", "_selected_action": [bare.pk, old.pk], "confirmed": "yes"}
+        assert client.post(LIST, data).status_code == 403
+        assert not Execution.objects.waiting().exists()
+        assert page(bare, "again") in client.get(page(bare)).text
+        client.post(page(bare, "again"))
+        assert Execution.objects.waiting().get().details == {"again_of": bare.pk}
 
     def test_one_that_has_not_ended(self) -> None:
         run = a_run()

@@ -1,6 +1,6 @@
 """What users do on web pages: asked of the api, told by a message, kept in the admin's log."""
 
-from ..permissions import may, may_run
+from ..permissions import may, may_run, may_run_again
 from .alarms import acknowledge, drop, send_now, test_channel, test_ping, test_profile
 from .queues import pause, resume
 from .running import run, run_again, run_all_again, run_schedules
@@ -26,6 +26,7 @@ __all__ = [
     "left_out",
     "may",
     "may_run",
+    "may_run_again",
     "no_cluster",
     "pause",
     "resume",
