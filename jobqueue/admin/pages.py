@@ -81,16 +81,23 @@ class ObjectPages(ObjectPermissions[M]):
             if obj is None and is_json:
                 return JsonResponse({}, status=404)
             if obj is None:
-                gone: HttpResponseBase = self._get_obj_does_not_exist_redirect(  # type: ignore[attr-defined]
-                    request, self.opts, object_id
-                )
-                return gone
+                return self._gone(request, object_id)
             if not getattr(self, f"has_{permission}_permission")(request, obj):
                 raise PermissionDenied
             response: HttpResponseBase = answer(request, obj)
             return response
 
         return update_wrapper(page, answer)
+
+    def _gone(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        """Say so as Django does; back to where the user was, by default to the list."""
+        to_index: HttpResponseBase = self._get_obj_does_not_exist_redirect(  # type: ignore[attr-defined]
+            request, self.opts, object_id
+        )
+        if not self.has_view_permission(request):
+            return to_index
+        changelist = f"{self.opts.app_label}_{self.opts.model_name}_changelist"
+        return links.back(request, otherwise=links.to_admin(request, changelist))
 
     def permitted(self, request: HttpRequest, permission: str, objects: Iterable[M]) -> list[M]:
         """All of these, if the user has a permission for each, ``has_<permission>_permission``.

@@ -193,6 +193,14 @@ class TestRecord:
             assert "4711" in told(answer), name
             assert admin_client.get(f"{LIST}x/{name}/").status_code == 302
 
+    @pytest.mark.parametrize("name", ["cancel", "stop", "priority", "again"])
+    def test_the_way_back_from_one_that_is_gone(self, admin_client: Client, name: str) -> None:
+        for sent, back in (({}, LIST), ({"next": "/admin/x/"}, "/admin/x/")):
+            answer = admin_client.post(f"{LIST}4711/{name}/", sent)
+            assert answer["Location"] == back
+            assert "4711" in told(answer)
+        assert a_client().post(f"{LIST}4711/{name}/")["Location"] == "/admin/"
+
     def test_only_an_open_one_loads_itself_again(self) -> None:
         refresh = "http-equiv"
         assert refresh in shown(a_waiting())
