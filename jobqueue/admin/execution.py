@@ -90,6 +90,8 @@ class ExecutionAdmin(
         elif execution.state == State.WAITING:
             recovers = execution.source == Source.RECOVERY
             return self.ask(request, CANCEL_RECOVERY if recovers else CANCEL, [execution])
+        else:
+            actions.tell_not_waiting(request, execution)
         return self.to_object(request, execution)
 
     def stop_page(self, request: HttpRequest, execution: Execution) -> HttpResponse:
@@ -99,6 +101,8 @@ class ExecutionAdmin(
         elif execution.state == State.RUNNING:
             recovers = execution.source == Source.RECOVERY
             return self.ask(request, STOP_RECOVERY if recovers else STOP, [execution])
+        else:
+            actions.tell_not_running(request, execution)
         return self.to_object(request, execution)
 
     def priority_page(self, request: HttpRequest, execution: Execution) -> HttpResponse:

@@ -420,11 +420,15 @@ class TestSteering:
 
     def test_cancel_what_has_started_meanwhile(self) -> None:
         run = a_run()
-        client = a_client("view_execution", "stop_execution")
-        answer = client.post(page(run, "cancel"), {"confirmed": "yes"})
+        permissions = ("view_execution", "stop_execution")
+        answer = a_client(*permissions).post(page(run, "cancel"), {"confirmed": "yes"})
         assert "doesn't wait any more" in told(answer)
         assert "(running)" in told(answer)
-        assert client.get(page(run, "cancel")).status_code == 302
+        for method in ("get", "post"):
+            asked = getattr(a_client(*permissions), method)(page(run, "cancel"))
+            assert asked.status_code == 302
+            assert "doesn't wait any more" in told(asked)
+            assert "(running)" in told(asked)
         assert state(run) == "running"
         assert noted() == []
 
@@ -443,11 +447,15 @@ class TestSteering:
     def test_stop_what_has_ended_meanwhile(self) -> None:
         run = a_run()
         queue.finish(run, an_end())
-        client = a_client("view_execution", "stop_execution")
-        answer = client.post(page(run, "stop"), {"confirmed": "yes"})
+        permissions = ("view_execution", "stop_execution")
+        answer = a_client(*permissions).post(page(run, "stop"), {"confirmed": "yes"})
         assert "doesn't run any more" in told(answer)
         assert "(succeeded)" in told(answer)
-        assert client.get(page(run, "stop")).status_code == 302
+        for method in ("get", "post"):
+            asked = getattr(a_client(*permissions), method)(page(run, "stop"))
+            assert asked.status_code == 302
+            assert "doesn't run any more" in told(asked)
+            assert "(succeeded)" in told(asked)
 
     def test_priority(self) -> None:
         execution = a_waiting(priority=5)

@@ -11,6 +11,8 @@ from .steering import (
     left_out,
     set_priority,
     stop,
+    tell_not_running,
+    tell_not_waiting,
     withdraw_acknowledgement,
 )
 from .telling import NO_CLUSTER, no_cluster
@@ -38,6 +40,8 @@ __all__ = [
     "set_priority",
     "stop",
     "tell_next",
+    "tell_not_running",
+    "tell_not_waiting",
     "test_channel",
     "test_ping",
     "test_profile",

@@ -49,6 +49,16 @@ def stop(request: HttpRequest, executions: Iterable[Execution]) -> None:
     _steer(request, executions, _each(api.request_stop), "Stop.", done, str(_NOT_RUNNING))
 
 
+def tell_not_waiting(request: HttpRequest, execution: Execution) -> None:
+    """Say that it is too late to cancel it."""
+    _tell_late(request, [execution.pk], str(_NOT_WAITING))
+
+
+def tell_not_running(request: HttpRequest, execution: Execution) -> None:
+    """Say that it is too late to stop it."""
+    _tell_late(request, [execution.pk], str(_NOT_RUNNING))
+
+
 def set_priority(request: HttpRequest, executions: Iterable[Execution], priority: int) -> None:
     """Give waiting requests another priority.
 
@@ -150,9 +160,13 @@ def _steer(
         text = done_text(len(done))
         tell(request, messages.SUCCESS, text, count=len(done), executions=listed)
     if late:
-        states = {
-            e.pk: e.get_state_display() for e in Execution.objects.filter(pk__in=late[:NAMED])
-        }
-        listed = list_of(request, [(pk, states.get(pk, _("deleted"))) for pk in late])
-        tell(request, messages.WARNING, late_text, executions=listed)
+        _tell_late(request, late, late_text)
     tell_left(request, [row.pk for row in left])
+
+
+def _tell_late(request: HttpRequest, pks: Sequence[int], text: str) -> None:
+    """Say of which nothing was changed, and what has become of each."""
+    rows = Execution.objects.filter(pk__in=pks[:NAMED])
+    states = {row.pk: row.get_state_display() for row in rows}
+    listed = list_of(request, [(pk, states.get(pk, _("deleted"))) for pk in pks])
+    tell(request, messages.WARNING, text, executions=listed)
