@@ -617,6 +617,24 @@ class TestActions:
         client.post(url, {**data, **hidden})
         assert set(Execution.objects.waiting()) == {other, later}
 
+    @pytest.mark.parametrize(
+        ("name", "says"),
+        [
+            ("cancel", "None of them waits any more."),
+            ("set_priority", "None of them waits any more."),
+            ("stop", "None of them runs any more."),
+            ("acknowledge", "None of them has gone wrong."),
+            ("run_again", "None of them is there any more."),
+        ],
+    )
+    def test_what_was_done_in_another_window_is_said(self, name: str, says: str) -> None:
+        permissions = ("stop_execution", "acknowledge_execution", "run_job")
+        client, row = a_client("view_execution", *permissions), an_ended()
+        across = {"select_across": "1", "up_to": "0" if name == "run_again" else str(row.pk)}
+        answer = self.act(client, name, row, confirmed="yes", priority="1", **across)
+        assert told(answer).startswith(says)
+        assert noted() == []
+
     @pytest.mark.parametrize("forged", ["9" * 5000, "9" * 30, "٣", "-1", "x", ""])
     def test_a_forged_end_of_a_list_is_none(self, forged: str) -> None:
         waiting, client = a_waiting(), a_client("view_execution", "stop_execution")

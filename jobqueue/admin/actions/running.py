@@ -89,6 +89,8 @@ def run_all_again(request: HttpRequest, executions: Sequence[Execution]) -> bool
     if refused:
         text = _("Not run again: {executions}.")
         tell(request, messages.WARNING, text, executions=list_of(request, refused))
+    if not (done or refused or left):
+        tell(request, messages.WARNING, _("None of them is there any more."))
     tell_left(request, left)
     if text := no_cluster():
         tell(request, messages.WARNING, text)
