@@ -108,7 +108,7 @@ class ExecutionAdmin(
     def priority_page(self, request: HttpRequest, execution: Execution) -> HttpResponse:
         """The choice of a priority."""
         form = priority.PriorityForm(request.POST)
-        if request.method == "POST" and form.is_valid():
+        if self.is_pressed(request) and form.is_valid():
             actions.set_priority(request, [execution], form.cleaned_data["priority"])
         elif request.method == "POST":
             messages.error(request, priority.NO_PRIORITY)
@@ -116,7 +116,7 @@ class ExecutionAdmin(
 
     def again_page(self, request: HttpRequest, execution: Execution) -> HttpResponse:
         """The button Run again."""
-        if request.method == "POST":
+        if self.is_pressed(request):
             actions.run_again(request, execution)
         return self.to_object(request, execution)
 

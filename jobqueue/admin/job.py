@@ -174,7 +174,7 @@ class JobAdmin(NamesWhatGoes, CommandSearch, ObjectPages[Job]):
 
     def run_page(self, request: HttpRequest, job: Job) -> HttpResponse:
         """The Run button, and the Run menu in the header."""
-        if request.method == "POST":
+        if self.is_pressed(request):
             form = priority.asked(request)
             if not form.is_valid() or (job.ask_first and not is_confirmed(request)):
                 return self.ask(request, _RUN, [job], form=form)
@@ -197,7 +197,7 @@ class JobAdmin(NamesWhatGoes, CommandSearch, ObjectPages[Job]):
 
     def ping_page(self, request: HttpRequest, job: Job) -> HttpResponse:
         """The Test ping button."""
-        if request.method == "POST" and job.ping_url:
+        if self.is_pressed(request) and job.ping_url:
             actions.test_ping(request, job)
         return self.to_object(request, job)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import update_wrapper
 from typing import Any, TypeVar
 
+from django.contrib import messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import model_ngettext, unquote
 from django.core.exceptions import PermissionDenied
@@ -22,6 +23,7 @@ from django.http import (
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.functional import Promise
+from django.utils.translation import gettext as _
 
 from . import links
 from .permissions import ObjectPermissions
@@ -118,6 +120,13 @@ class ObjectPages(ObjectPermissions[M]):
     def to_object(self, request: HttpRequest, obj: M) -> HttpResponseRedirect:
         """Back to where the user was, by default the object's page."""
         return links.back(request, otherwise=self.page_url(request, obj, "change"))
+
+    def is_pressed(self, request: HttpRequest) -> bool:
+        """Whether a button sent this; if not, as after a login, say that nothing was done."""
+        if request.method != "POST":
+            text = _("Nothing was done: press the button again.")
+            messages.warning(request, text, fail_silently=True)
+        return request.method == "POST"
 
     def ask(
         self,

@@ -122,7 +122,7 @@ class ScheduleAdmin(NamesWhatGoes, ScheduleRecord, ObjectPages[Schedule]):
 
     def run_page(self, request: HttpRequest, schedule: Schedule) -> HttpResponse:
         """The button Run now."""
-        if request.method == "POST":
+        if self.is_pressed(request):
             actions.run_schedules(request, [schedule])
         return self.to_object(request, schedule)
 
