@@ -783,12 +783,13 @@ class TestActions:
         client = a_client("view_execution", "stop_execution")
         data = {"action": name, "select_across": "1", "_selected_action": [requests[0].pk]}
         asked: Any = client.post(LIST, data)
-        assert f"and {count - 100} more" in asked.text
+        assert f"and {count - 100:,} more" in asked.text
+        assert f"<strong>{count:,} executions</strong>" in asked.text
         answer = client.post(LIST, {**data, **dict(asked.context["hidden"]), "priority": "3"})
         rows = Execution.objects
         done = rows.filter(state="cancelled") if name == "cancel" else rows.filter(priority=3)
         assert done.count() == count
-        assert f"{count} executions" in told(answer)
+        assert f"{count:,} executions" in told(answer)
         assert LogEntry.objects.count() == count
 
     @pytest.mark.parametrize("name", ["cancel", "stop", "run_again", "set_priority"])
