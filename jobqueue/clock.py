@@ -23,7 +23,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from . import broker, cluster, conf, launcher, leases, owners, queue, schedules, tallies
-from .models import Cluster
+from .models import Cluster, Queue
 from .models.cluster import SIGN_OF_LIFE
 from .recovery import Recovery, forget_run_files
 from .recurrence import forget_zones
@@ -58,6 +58,7 @@ class Clock(threading.Thread):
         super().__init__(name="jobqueue clock", daemon=True)
         self._next_sign = self._next_renewal = self._next_recovery = self._next_planning = 0.0
         self._next_tally = 0.0
+        self._has_said_that_it_stops = False
         self._next_zones = time.monotonic() + ZONES
         self._recovery = Recovery()
         self._upkeep = Upkeep()
@@ -68,6 +69,8 @@ class Clock(threading.Thread):
         self._planned_before: datetime | None = None
         #: For each queue that is ready: when it's woken (again), and the pause after that.
         self._woken: dict[str, tuple[float, float]] = {}
+        #: Those that have a row.
+        self._queues: set[str] = set()
 
     def run(self) -> None:
         """Tick until the worker ends."""
@@ -135,6 +138,8 @@ class Clock(threading.Thread):
         if not cluster.stopping():
             self._wake(now)
             self._upkeep.look(now)
+        elif not self._has_said_that_it_stops:
+            self._has_said_that_it_stops = _say_that_it_stops()
         if now >= self._next_tally:
             self._next_tally = now + TALLY
             tallies.store()
@@ -149,12 +154,19 @@ class Clock(threading.Thread):
             self._planned_before, self._next_planning = None, now + PLANNING
 
     def _wake(self, now: float) -> None:
-        looked_at = timezone.now()
-        ready = queue.ready()
+        looked_at, names = timezone.now(), list(queue.with_requests())
+        self._introduce_queues(names)
+        ready = [name for name in names if queue.is_ready(name)]
         self._wake_due(ready)
         self._looked_at = looked_at
         if cluster.idle():
             self._wake_forgotten(ready, now)
+
+    def _introduce_queues(self, names: Iterable[str]) -> None:
+        """Have them listed, and there to be paused, before their first run."""
+        for name in set(names) - self._queues:
+            Queue.objects.get_or_create(name=name)
+            self._queues.add(name)
 
     def _wake_due(self, ready: list[str]) -> None:
         """Wake what time has made ready since the last look, even if the worker is busy: one that
@@ -211,6 +223,13 @@ def _say_alive() -> bool:
     Cluster.objects.dead().filter(seen_at__lt=timezone.now() - FORGET).delete()
     _forget(other for other in others if other.is_gone)
     return _introduce(identity)
+
+
+def _say_that_it_stops() -> bool:
+    """Whether the cluster's row says so."""
+    identity = cluster.identity()
+    rows = Cluster.objects.filter(uuid=identity.uuid) if identity else Cluster.objects.none()
+    return bool(rows.filter(stopping_at=None).update(stopping_at=timezone.now()) or rows.exists())
 
 
 def _forget(clusters: Iterable[Cluster]) -> None:

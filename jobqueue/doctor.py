@@ -100,6 +100,10 @@ def _service() -> Iterator[Finding]:
     if not Cluster.objects.living():
         do = "Start `manage.py qcluster`, by systemd for good: see deploy/README.md."
         yield error("No service runs.", "What is queued waits, no schedule fires.", do)
+    elif not Cluster.objects.serving():
+        why = "What is queued waits until it has ended and is started again."
+        do = "If nobody restarts it: start `manage.py qcluster`."
+        yield warning("The service is stopping, and starts nothing more.", why, do)
     for dead in Cluster.objects.dead():
         what = f"Cluster {printable(dead.name)} on {printable(dead.host)} is silent."
         why = "It was killed, or its host can't reach the database."
@@ -108,7 +112,7 @@ def _service() -> Iterator[Finding]:
 
 def _two_services() -> Iterator[Finding]:
     at: dict[str, list[Cluster]] = defaultdict(list)
-    for one in Cluster.objects.living():
+    for one in Cluster.objects.serving():  # while one stops, the next may run already
         at[Owner.parse(one.owner).place].append(one)
     for place, several in at.items():
         if place and len(several) > 1:
@@ -141,7 +145,7 @@ def _clock_of(whose: str, ahead: timedelta) -> Iterator[Finding]:
 def _queues() -> Iterator[Finding]:
     now = timezone.now()
     paused = {row.name: row for row in Queue.objects.paused(now)}
-    serves = bool(Cluster.objects.living())
+    serves = bool(Cluster.objects.serving())
     for name in queue.with_requests():
         if name in paused:
             row = paused[name]

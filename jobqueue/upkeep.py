@@ -125,8 +125,9 @@ def steps(
 
 
 def _is_first() -> bool:
-    """Whether this is the cluster that has been alive for longest."""
-    first = Cluster.objects.alive().order_by("started_at", "uuid").values_list("uuid").first()
+    """Whether this is the cluster that has served for longest."""
+    serving = Cluster.objects.alive().filter(stopping_at=None)
+    first = serving.order_by("started_at", "uuid").values_list("uuid").first()
     identity = cluster.identity()
     return identity is not None and first == (identity.uuid,)
 

@@ -75,6 +75,9 @@ class ClusterAdmin(NotEdited[Cluster]):
 
     @admin.display(description=gettext_lazy("state"))
     def shown_state(self, cluster: Cluster) -> str:
+        if cluster.is_stopping:
+            stopping = display.signed("paused", "‖", _("stopping"))
+            return display.two_lines(stopping, _("starts nothing more"))
         if cluster.is_alive:
             return display.signed("alive", "✓", _("alive"))
         gone, silent = _("its process is gone"), _("or cut off from the database")

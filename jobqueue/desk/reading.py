@@ -50,8 +50,13 @@ class Desk:
 
     @property
     def is_served(self) -> bool:
-        """Whether a cluster is alive."""
+        """Whether a cluster starts what waits."""
         return _workers(self.clusters) > 0
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether one that lives starts nothing more."""
+        return any(cluster.is_stopping for cluster in self.clusters)
 
 
 @dataclass(frozen=True)
@@ -63,20 +68,23 @@ class Counts:
     waiting: int
     lately: Lately
     alarms: BadAlarms
-    #: Whether a cluster is alive.
+    #: Whether a cluster starts what waits; whether one that lives starts nothing more.
     is_served: bool
+    is_stopping: bool
 
 
 def counts(now: datetime) -> Counts:
     """How many run, wait, and went wrong lately."""
     waiting: ExecutionQuerySet = Execution.objects.waiting()
     lately = bad_ends.lately(now)
+    clusters = list(Cluster.objects.with_silence())
     return Counts(
         running=Execution.objects.running().count(),
         waiting=waiting.order_by()[:COUNTED].count(),
         lately=lately,
         alarms=bad_alarms.read().without(lately.jobs),
-        is_served=_workers(Cluster.objects.with_silence()) > 0,
+        is_served=_workers(clusters) > 0,
+        is_stopping=any(cluster.is_stopping for cluster in clusters),
     )
 
 
@@ -233,7 +241,7 @@ class _Reading:
 
 def _workers(clusters: Iterable[Cluster]) -> int:
     """So many queues are served at once."""
-    return sum(cluster.workers for cluster in clusters if cluster.is_alive)
+    return sum(cluster.workers for cluster in clusters if cluster.is_serving)
 
 
 def _waiting_in(queue: str) -> ExecutionQuerySet:

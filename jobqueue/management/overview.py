@@ -46,10 +46,10 @@ def show(names: list[str], now: datetime, console: Console) -> None:
         _show_queue(name, now, console, forecast)
     clusters = list(Cluster.objects.with_silence())
     for cluster in clusters:
-        colour = "" if cluster.is_alive else "red"
+        colour = "" if cluster.is_serving else "yellow" if cluster.is_alive else "red"
         console.say(situation.cluster_in_words(cluster, now), colour)
-    if not any(cluster.is_alive for cluster in clusters):
-        console.say(situation.NO_CLUSTER, "yellow")
+    for obstacle in situation.unserved():
+        console.say(obstacle, "yellow")
 
 
 def _as_row(name: str, now: datetime) -> json_rows.Row:

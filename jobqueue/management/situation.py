@@ -14,6 +14,9 @@ from ..models.execution import BAD_ENDS, ExecutionQuerySet
 from ..models.fields import DEFAULT_QUEUE
 from .console import ago, lasting
 
+STOPPING = (
+    "The cluster is stopping: nothing more will start until `manage.py qcluster` is started again."
+)
 NO_CLUSTER = "No cluster runs: nothing will start. Start one with `manage.py qcluster`."
 #: For so long a lost run is told of.
 LATELY = timedelta(hours=24)
@@ -73,8 +76,14 @@ def obstacles(queue: str) -> Iterator[str]:
     now = timezone.now()
     if (row := paused(queue, now)) is not None:
         yield f"Queue {queue} is {pause_in_words(row, now)}."
-    if not Cluster.objects.living():
-        yield NO_CLUSTER
+    yield from unserved()
+
+
+def unserved() -> Iterator[str]:
+    """That no cluster starts what waits, if so."""
+    clusters = Cluster.objects.living()
+    if all(cluster.stopping_at is not None for cluster in clusters):
+        yield STOPPING if clusters else NO_CLUSTER
 
 
 def pause_in_words(row: Queue, now: datetime) -> str:
@@ -121,7 +130,8 @@ def cluster_in_words(cluster: Cluster, now: datetime) -> str:
     who = f"Cluster {printable(cluster.name)} on {printable(cluster.host)}"
     if cluster.is_alive:
         running_for = lasting(now - cluster.started_at)
-        return f"{who}, process {cluster.pid}, running for {running_for}."
+        end = ", stopping: it starts nothing more" if cluster.is_stopping else ""
+        return f"{who}, process {cluster.pid}, running for {running_for}{end}."
     if cluster.is_gone:
         return f"{who} is dead: its process {cluster.pid} is gone."
     silence = lasting(cluster.__dict__["silence"])

@@ -33,6 +33,10 @@ class ClusterQuerySet(models.QuerySet["Cluster"]):
         """Those heard of lately whose process isn't known to be gone."""
         return [cluster for cluster in self.alive() if not cluster.is_gone]
 
+    def serving(self) -> list[Cluster]:
+        """Those of the living that still start what waits."""
+        return [cluster for cluster in self.living() if cluster.stopping_at is None]
+
     def with_silence(self) -> ClusterQuerySet:
         """Each with the time since its last sign of life as ``silence``."""
         silence = models.ExpressionWrapper(Now() - F("seen_at"), models.DurationField())
@@ -54,6 +58,9 @@ class Cluster(models.Model):
     seen_at = models.DateTimeField(db_index=True)
     #: The same moment by the clock of its host.
     clock_at = models.DateTimeField(null=True, editable=False)
+
+    #: When it was asked to stop: it starts nothing more, and ends when what runs has ended.
+    stopping_at = models.DateTimeField(null=True, editable=False)
 
     objects = PrimaryManager.from_queryset(ClusterQuerySet)()
 
@@ -79,6 +86,16 @@ class Cluster(models.Model):
 
     @property
     def is_alive(self) -> bool:
-        """Of one from :meth:`ClusterQuerySet.with_silence`: whether it serves the queues."""
+        """Of one from :meth:`ClusterQuerySet.with_silence`: whether it lives."""
         silence: timedelta = self.__dict__["silence"]
         return silence < SILENCE and not self.is_gone
+
+    @property
+    def is_stopping(self) -> bool:
+        """The same: whether it lives, but starts nothing more."""
+        return self.is_alive and self.stopping_at is not None
+
+    @property
+    def is_serving(self) -> bool:
+        """The same: whether it lives, and starts what waits."""
+        return self.is_alive and self.stopping_at is None

@@ -24,7 +24,7 @@ class QueueQuerySet(models.QuerySet["Queue"]):
 
 
 class Queue(models.Model):
-    """A queue that was ever served or paused. One that has requests only needs no row."""
+    """A queue that a service has seen, or that was paused. To have requests it needs no row."""
 
     name = models.CharField(_("name"), max_length=64, unique=True, validators=[validate_queue_name])
     paused_at = models.DateTimeField(_("paused at"), null=True, blank=True)

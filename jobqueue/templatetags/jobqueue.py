@@ -74,7 +74,8 @@ def jobqueue_desk_summary(context: template.Context) -> dict[str, Any]:
     if not url:
         return {}
     counts = desk.counts(timezone.now())
-    return {"url": url, "counts": counts, "no_cluster": actions.NO_CLUSTER}
+    text = actions.unserved(is_served=counts.is_served, is_stopping=counts.is_stopping)
+    return {"url": url, "counts": counts, "no_cluster": text}
 
 
 def _desk_url(context: template.Context) -> str:

@@ -214,6 +214,21 @@ class TestLooks:
         page.goto(f"{admin.url}/admin/jobqueue/execution/")
         assert fits(page)
 
+    def test_a_filter_with_many_choices_stays_short_and_shows_what_is_chosen(
+        self, admin: Admin
+    ) -> None:
+        jobs = [a_job(name=f"Partner {number:02}") for number in range(40)]
+        page = admin.visit(f"jobqueue/execution/?job__id__exact={jobs[30].pk}", locale="en")
+        choices = page.locator("#changelist-filter ul", has_text="Partner 00")
+        box = choices.bounding_box()
+        chosen = choices.get_by_text("Partner 30").bounding_box()
+        assert box is not None
+        assert chosen is not None
+        assert box["height"] < 350
+        assert box["y"] <= chosen["y"] < box["y"] + 50
+        choices.get_by_text("Partner 39").click()
+        expect(choices.locator(".selected")).to_have_text("Partner 39")
+
     def test_an_open_execution_loads_itself_again(self, admin: Admin) -> None:
         run = a_run()
         page = admin.visit(f"jobqueue/execution/{run.pk}/change/")

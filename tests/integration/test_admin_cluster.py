@@ -24,6 +24,13 @@ def test_one_that_is_alive(admin_client: Client) -> None:
     assert "No cluster runs" not in text
 
 
+def test_one_that_stops(admin_client: Client) -> None:
+    a_cluster(stopping_at=THEN)
+    text = admin_client.get(LIST).text
+    assert "‖</span> stopping" in text
+    assert "The cluster is stopping: nothing more will start until" in text
+
+
 @pytest.mark.parametrize(
     ("over", "why"),
     [

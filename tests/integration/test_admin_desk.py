@@ -136,6 +136,19 @@ class TestWhatItSays:
         assert "held" in text
         assert "All is well." not in text
 
+    def test_one_that_is_stopping(self) -> None:
+        a_run()
+        a_waiting()
+        a_cluster(stopping_at=timezone.now())
+        text = shown()
+        assert "The cluster is stopping: nothing more will start until" in text
+        assert "No cluster runs" not in text
+        assert "held" in text
+        assert "starts nothing more" in text
+        assert "The cluster is stopping" in a_client("view_execution").get("/admin/").text
+        a_cluster()
+        assert "The cluster is stopping" not in shown()
+
     def test_the_index_says_so_too(self) -> None:
         client = a_client("view_execution")
         text = client.get("/admin/").text

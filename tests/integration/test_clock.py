@@ -9,9 +9,10 @@ import pytest
 from django.utils import timezone
 
 from jobqueue import clock, cluster, conf, owners
-from jobqueue.models import Cluster
+from jobqueue.clock import Clock
+from jobqueue.models import Cluster, Queue
 from jobqueue.owners import Owner
-from tests.builders import a_cluster, a_dead_owner
+from tests.builders import a_cluster, a_dead_owner, a_run, a_waiting
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
@@ -45,6 +46,29 @@ def test_it_says_who_it_is_and_that_it_lives(mine: uuid.UUID) -> None:
     assert not Cluster.objects.with_silence().get().is_alive
     clock._say_alive()
     assert Cluster.objects.with_silence().get().is_alive
+
+
+def test_it_says_once_that_it_stops(mine: uuid.UUID) -> None:
+    assert not clock._say_that_it_stops()  # it hasn't said yet who it is
+    clock._say_alive()
+    assert Cluster.objects.with_silence().get().is_serving
+    assert clock._say_that_it_stops()
+    row = Cluster.objects.with_silence().get()
+    assert (row.is_stopping, row.is_serving, row.is_alive) == (True, False, True)
+    assert clock._say_that_it_stops()
+    assert Cluster.objects.get().stopping_at == row.stopping_at
+
+
+def test_a_queue_has_a_row_before_its_first_run() -> None:
+    a_run(queue="busy")
+    a_waiting(queue="busy")
+    a_waiting(queue="new")
+    looks = Clock()
+    looks.tick(0.0)
+    assert set(Queue.objects.values_list("name", flat=True)) == {"busy", "new"}
+    Queue.objects.all().delete()
+    looks.tick(1.0)
+    assert not Queue.objects.exists()  # it has seen to these
 
 
 def test_a_new_one_takes_the_place_of_what_died_on_its_host(mine: uuid.UUID) -> None:

@@ -181,6 +181,15 @@ class TestStatus:
         assert f"Cluster one on {socket.gethostname()}, process {os.getpid()}" in out
         assert "No cluster" not in out
 
+    def test_a_cluster_that_stops(self) -> None:
+        a_cluster(stopping_at=timezone.now())
+        found, why = lines(call("queue", "status").out)[-2:]
+        assert found.endswith(", stopping: it starts nothing more.")
+        assert why.startswith("The cluster is stopping: nothing more will start until")
+        assert why in call("job2queue", "true").err
+        a_cluster()
+        assert "The cluster is stopping" not in call("queue", "status").out
+
     def test_a_cluster_whose_process_is_gone_is_dead_at_once(self) -> None:
         a_cluster(owner=a_dead_owner(), pid=4711)
         assert lines(call("queue", "status").out)[-2:] == [

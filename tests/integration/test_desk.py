@@ -383,7 +383,7 @@ class TestBadEnds:
 
     def test_counts(self) -> None:
         assert desk.counts(timezone.now()) == desk.Counts(
-            0, 0, Lately(), BadAlarms(), is_served=False
+            0, 0, Lately(), BadAlarms(), is_served=False, is_stopping=False
         )
         a_run()
         a_waiting()
@@ -392,7 +392,9 @@ class TestBadEnds:
         found = desk.counts(timezone.now())
         assert (found.running, found.waiting, found.lately.wrong) == (1, 2, 1)
         a_cluster(seen_at=timezone.now() - timedelta(days=1))
-        assert not desk.counts(timezone.now()).is_served
+        a_cluster(stopping_at=timezone.now())
+        found = desk.counts(timezone.now())
+        assert (found.is_served, found.is_stopping) == (False, True)
         a_cluster()
         assert desk.counts(timezone.now()).is_served
 

@@ -110,6 +110,12 @@ class TestService:
         assert finding.id == "two-services"
         assert f"processes {served.pid}, {served.pid}" in finding.what
 
+    def test_one_that_stops_while_the_next_one_serves(self, served: Cluster) -> None:
+        a_cluster(name="two", pid=served.pid, stopping_at=timezone.now())
+        assert found() == {}
+        served.delete()
+        assert found().keys() == {"service"}
+
     @pytest.mark.parametrize(("ahead", "words"), [(-8, "8 s behind"), (8, "8 s ahead of")])
     def test_the_clock_of_another_host(self, served: Cluster, ahead: int, words: str) -> None:
         if connection.vendor == "sqlite":

@@ -292,6 +292,8 @@ class TestStop:
             signalled = time.monotonic()
             wait_until(lambda: "stopping" in service.last_output(), SECONDS, "it to obey")
             wait_until(lambda: time.monotonic() > signalled + FORGIVEN, SECONDS, "time to pass")
+            is_told = Cluster.objects.exclude(stopping_at=None).exists
+            wait_until(is_told, SECONDS, "its row to say so")
             (tmp_path / "gate").touch()
             assert stop_and_look(service) == 0
         run.refresh_from_db()

@@ -15,10 +15,9 @@ from .steering import (
     tell_not_waiting,
     withdraw_acknowledgement,
 )
-from .telling import NO_CLUSTER, no_cluster
+from .telling import no_cluster, unserved
 
 __all__ = [
-    "NO_CLUSTER",
     "acknowledge",
     "acknowledge_runs",
     "cancel",
@@ -45,5 +44,6 @@ __all__ = [
     "test_channel",
     "test_ping",
     "test_profile",
+    "unserved",
     "withdraw_acknowledgement",
 ]

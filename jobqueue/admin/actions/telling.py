@@ -25,11 +25,23 @@ NAMED = 10
 NO_CLUSTER = gettext_lazy(
     "No cluster runs: nothing will start. Start one with “manage.py qcluster”."
 )
+STOPPING = gettext_lazy(
+    "The cluster is stopping: nothing more will start until “manage.py qcluster” is started again."
+)
 
 
 def no_cluster() -> str:
-    """What is to be said when no cluster is alive; else ""."""
-    return "" if Cluster.objects.living() else str(NO_CLUSTER)
+    """What is to be said when no cluster starts what waits; else ""."""
+    clusters = Cluster.objects.living()
+    is_served = any(cluster.stopping_at is None for cluster in clusters)
+    return unserved(is_served=is_served, is_stopping=bool(clusters))
+
+
+def unserved(*, is_served: bool, is_stopping: bool) -> str:
+    """The same where that is known."""
+    if is_served:
+        return ""
+    return str(STOPPING if is_stopping else NO_CLUSTER)
 
 
 def tell(request: HttpRequest, level: int, text: str, **values: object) -> None:

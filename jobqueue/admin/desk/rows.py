@@ -98,7 +98,7 @@ def of(request: HttpRequest, found: Desk) -> Rows:
         headline=_headline(found),
         alarm=_alarm(found, unsent, others),
         is_seen_to=bool(bad or found.alarms.found),
-        no_cluster="" if found.is_served else str(actions.NO_CLUSTER),
+        no_cluster=actions.unserved(is_served=found.is_served, is_stopping=found.is_stopping),
         alarms=alarms.of(request, found.alarms),
         queues=[queue_rows.of(request, found, row) for row in found.queues],
         bad=_bad_ends(request, bad[: words.IN_SIGHT]),
@@ -134,7 +134,9 @@ def _headline(found: Desk) -> str:
 
 
 def _alarm(found: Desk, unsent: str, others: Sequence[DeskLine]) -> str:
-    parts = [] if found.is_served else [_("No cluster runs.")]
+    parts = []
+    if not found.is_served:
+        parts.append(_("The cluster is stopping.") if found.is_stopping else _("No cluster runs."))
     if count := found.lately.wrong:
         parts.append(ngettext("%d went wrong.", "%d went wrong.", count) % count)
     elif found.lately.is_cut:
@@ -160,10 +162,10 @@ def _clusters(request: HttpRequest, found: Desk) -> Iterator[tuple[SafeString, s
     )
     for cluster in found.clusters if may_see else ():
         yield _cluster(cluster, found.now)
-    alive = sum(cluster.is_alive for cluster in found.clusters)
-    if alive and not may_see:
-        text = ngettext("%d cluster serves the queues", "%d clusters serve the queues", alive)
-        yield display.signed("alive", "✓", _("alive")), text % alive
+    serving = sum(cluster.is_serving for cluster in found.clusters)
+    if serving and not may_see:
+        text = ngettext("%d cluster serves the queues", "%d clusters serve the queues", serving)
+        yield display.signed("alive", "✓", _("alive")), text % serving
 
 
 def _unsent(request: HttpRequest) -> str:
@@ -184,6 +186,9 @@ def _messages(request: HttpRequest, unsent: str) -> Iterator[tuple[SafeString, s
 
 def _cluster(cluster: Cluster, now: datetime) -> tuple[SafeString, str]:
     names = {"name": printable(cluster.name), "host": printable(cluster.host)}
+    if cluster.is_stopping:
+        text = _("%(name)s on %(host)s, starts nothing more") % names
+        return display.signed("paused", "‖", _("stopping")), text
     if cluster.is_alive:
         lasting = display.lasting(now - cluster.started_at)
         text = _("%(name)s on %(host)s, for %(lasting)s") % {**names, "lasting": lasting}

@@ -9,7 +9,7 @@ from django.core.management.base import CommandParser
 from django.utils import timezone
 
 from ... import api, conf
-from ...models import Cluster, Execution, Source, State
+from ...models import Execution, Source, State
 from ...models.fields import DEFAULT_QUEUE
 from ...requests import queue_name
 from .. import asking, examination, json_rows, overview, pruning, situation, steering, times
@@ -162,8 +162,8 @@ class Command(QueueCommand):
         """Nothing happens to one that isn't paused."""
         done = api.resume(options.queue, login_name())
         self.console.say(f"Queue {options.queue} {'goes on' if done else 'was not paused'}.")
-        if done and not Cluster.objects.living():
-            self.console.note(f"Note: {situation.NO_CLUSTER}")
+        for obstacle in situation.unserved() if done else ():
+            self.console.note(f"Note: {obstacle}")
 
     def clear(self, options: Namespace) -> None:
         """What runs goes on."""
