@@ -30,7 +30,7 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
     if job.ask_first and not is_confirmed(request):
         back_url = links.wanted(request) or get_script_prefix()
         return render(request, "jobqueue/run.html", {"job": job, "back_url": back_url})
-    actions.run(request, job)
+    actions.run(request, [job])
     return links.back(request, otherwise=get_script_prefix())
 
 

@@ -88,7 +88,7 @@ class AcknowledgePages(_Base):
 
     def withdraw_page(self, request: HttpRequest, execution: Execution) -> HttpResponse:
         """The button that takes it back."""
-        if request.method == "POST":
+        if self.is_pressed(request):
             actions.withdraw_acknowledgement(request, [execution])
         return self.to_object(request, execution)
 

@@ -31,9 +31,9 @@ class ExecutionAdmin(
     """To see executions takes ``view_execution``.
 
     ``stop_execution`` is needed to stop, to cancel and to change a priority: each decides what
-    doesn't run now. ``run_job`` is needed to run something again, ``acknowledge_execution`` to say
-    that somebody is on it. Nobody adds, edits or deletes one here; the service forgets old ones
-    with their logs.
+    doesn't run now. To run something again takes ``run_job``, with ``view_job`` where it has a Job,
+    ``acknowledge_execution`` to say that somebody is on it. Nobody adds, edits or deletes one here;
+    the service forgets old ones with their logs.
     """
 
     actions = ("cancel", "stop", "set_priority", "run_again", "acknowledge")
@@ -95,6 +95,8 @@ class ExecutionAdmin(
         elif execution.state == State.WAITING:
             recovers = execution.source == Source.RECOVERY
             return self.ask(request, CANCEL_RECOVERY if recovers else CANCEL, [execution])
+        else:
+            actions.tell_not_waiting(request, execution)
         return self.to_object(request, execution)
 
     def stop_page(self, request: HttpRequest, execution: Execution) -> HttpResponse:
@@ -104,12 +106,14 @@ class ExecutionAdmin(
         elif execution.state == State.RUNNING:
             recovers = execution.source == Source.RECOVERY
             return self.ask(request, STOP_RECOVERY if recovers else STOP, [execution])
+        else:
+            actions.tell_not_running(request, execution)
         return self.to_object(request, execution)
 
     def priority_page(self, request: HttpRequest, execution: Execution) -> HttpResponse:
         """The choice of a priority."""
         form = priority.PriorityForm(request.POST)
-        if request.method == "POST" and form.is_valid():
+        if self.is_pressed(request) and form.is_valid():
             actions.set_priority(request, [execution], form.cleaned_data["priority"])
         elif request.method == "POST":
             messages.error(request, priority.NO_PRIORITY)
@@ -117,7 +121,7 @@ class ExecutionAdmin(
 
     def again_page(self, request: HttpRequest, execution: Execution) -> HttpResponse:
         """The button Run again."""
-        if request.method == "POST":
+        if self.is_pressed(request):
             actions.run_again(request, execution)
         return self.to_object(request, execution)
 

@@ -80,9 +80,11 @@ class ExecutionActions(_Base):
         return may_see and actions.may(request.user, "stop_execution", obj)
 
     def has_run_permission(self, request: HttpRequest, obj: Execution | None = None) -> bool:
-        """Whether the user may run it again."""
-        may_see = self.has_view_permission(request, obj)
-        return may_see and actions.may(request.user, "run_job", obj.job if obj else None)
+        """Whether the user may run it again; without one, whether some can be."""
+        if not self.has_view_permission(request, obj):
+            return False
+        user = request.user
+        return actions.may(user, "run_job") if obj is None else actions.may_run_again(user, obj)
 
     @admin.action(description=gettext_lazy("Cancel selected executions"), permissions=("stop",))
     def cancel(self, request: HttpRequest, queryset: QuerySet[Execution]) -> HttpResponse | None:

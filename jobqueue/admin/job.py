@@ -168,19 +168,17 @@ class JobAdmin(NamesWhatGoes, CommandSearch, ObjectPages[Job]):
         asks = any(job.ask_first for job in jobs) and not is_confirmed(request)
         if asks or not form.is_valid():
             return self.ask_for_all(request, _RUN, jobs, "run", form)
-        for job in jobs:
-            if not self.has_run_permission(request, job):
-                raise PermissionDenied
-            actions.run(request, job, form.cleaned_data["priority"])
+        permitted = self.permitted(request, "run", jobs)
+        actions.run(request, permitted, form.cleaned_data["priority"])
         return None
 
     def run_page(self, request: HttpRequest, job: Job) -> HttpResponse:
         """The Run button, and the Run menu in the header."""
-        if request.method == "POST":
+        if self.is_pressed(request):
             form = priority.asked(request)
             if not form.is_valid() or (job.ask_first and not is_confirmed(request)):
                 return self.ask(request, _RUN, [job], form=form)
-            actions.run(request, job, form.cleaned_data["priority"])
+            actions.run(request, [job], form.cleaned_data["priority"])
         return self.to_object(request, job)
 
     def check_page(self, request: HttpRequest, job: Job) -> HttpResponse:
@@ -199,7 +197,7 @@ class JobAdmin(NamesWhatGoes, CommandSearch, ObjectPages[Job]):
 
     def ping_page(self, request: HttpRequest, job: Job) -> HttpResponse:
         """The Test ping button."""
-        if request.method == "POST" and job.ping_url:
+        if self.is_pressed(request) and job.ping_url:
             actions.test_ping(request, job)
         return self.to_object(request, job)
 

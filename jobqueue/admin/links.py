@@ -1,4 +1,4 @@
-"""Addresses in whichever admin site a request is in, and the way back to where a user was."""
+"""Addresses in whichever admin site a request is in, what is typed into them, and the way back."""
 
 from __future__ import annotations
 
@@ -72,3 +72,9 @@ def back(request: HttpRequest, otherwise: str) -> HttpResponseRedirect:
 def has_it(request: HttpRequest, tag: str) -> bool:
     """Whether the browser has what this entity tag is of; a proxy that compresses weakens tags."""
     return request.headers.get("If-None-Match", "").removeprefix("W/") == tag
+
+
+def number(typed: str | None) -> int | None:
+    """What an address or a form gives as a number of rows or bytes; a forged one is none."""
+    is_number = typed is not None and typed.isascii() and typed.isdecimal() and len(typed) < 19
+    return int(typed) if is_number and typed else None

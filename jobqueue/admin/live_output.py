@@ -42,13 +42,13 @@ def answer(request: HttpRequest, execution: Execution) -> HttpResponse:
 def _of_file(request: HttpRequest, path: Path) -> dict[str, Any]:
     asked = request.GET
     if words := asked.get("find", "")[:WORDS]:
-        return {"found": output.find(path, words, _number(asked.get("from")) or 0)}
-    if (before := _number(asked.get("lines"))) is not None:
+        return {"found": output.find(path, words, links.number(asked.get("from")) or 0)}
+    if (before := links.number(asked.get("lines"))) is not None:
         return {"lines_before": output.count_lines(path, before)}
-    if (after := _number(asked.get("after"))) is not None:
+    if (after := links.number(asked.get("after"))) is not None:
         part = output.part_after(path, after, PART)
         return {**_shown(part), "is_cut": part.size < after}
-    return _shown(output.part_before(path, _number(asked.get("before")), PART))
+    return _shown(output.part_before(path, links.number(asked.get("before")), PART))
 
 
 def _of_row(request: HttpRequest, execution: Execution, state: dict[str, Any]) -> HttpResponse:
@@ -74,9 +74,3 @@ def _shown(part: Part) -> dict[str, Any]:
 
 def _pieces(line: str) -> list[ansi.Piece]:
     return ansi.pieces(line.removesuffix("\n").removesuffix("\r"))
-
-
-def _number(typed: str | None) -> int | None:
-    """A forged one is none."""
-    is_number = typed is not None and typed.isascii() and typed.isdecimal() and len(typed) < 16
-    return int(typed) if is_number and typed else None

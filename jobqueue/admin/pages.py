@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import update_wrapper
 from typing import Any, TypeVar
 
+from django.contrib import messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import model_ngettext, unquote
 from django.core.exceptions import PermissionDenied
@@ -22,6 +23,7 @@ from django.http import (
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.functional import Promise
+from django.utils.translation import gettext as _
 
 from . import links
 from .permissions import ObjectPermissions
@@ -81,16 +83,23 @@ class ObjectPages(ObjectPermissions[M]):
             if obj is None and is_json:
                 return JsonResponse({}, status=404)
             if obj is None:
-                gone: HttpResponseBase = self._get_obj_does_not_exist_redirect(  # type: ignore[attr-defined]
-                    request, self.opts, object_id
-                )
-                return gone
+                return self._gone(request, object_id)
             if not getattr(self, f"has_{permission}_permission")(request, obj):
                 raise PermissionDenied
             response: HttpResponseBase = answer(request, obj)
             return response
 
         return update_wrapper(page, answer)
+
+    def _gone(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        """Say so as Django does; back to where the user was, by default to the list."""
+        to_index: HttpResponseBase = self._get_obj_does_not_exist_redirect(  # type: ignore[attr-defined]
+            request, self.opts, object_id
+        )
+        if not self.has_view_permission(request):
+            return to_index
+        changelist = f"{self.opts.app_label}_{self.opts.model_name}_changelist"
+        return links.back(request, otherwise=links.to_admin(request, changelist))
 
     def permitted(self, request: HttpRequest, permission: str, objects: Iterable[M]) -> list[M]:
         """All of these, if the user has a permission for each, ``has_<permission>_permission``.
@@ -111,6 +120,13 @@ class ObjectPages(ObjectPermissions[M]):
     def to_object(self, request: HttpRequest, obj: M) -> HttpResponseRedirect:
         """Back to where the user was, by default the object's page."""
         return links.back(request, otherwise=self.page_url(request, obj, "change"))
+
+    def is_pressed(self, request: HttpRequest) -> bool:
+        """Whether a button sent this; if not, as after a login, say that nothing was done."""
+        if request.method != "POST":
+            text = _("Nothing was done: press the button again.")
+            messages.warning(request, text, fail_silently=True)
+        return request.method == "POST"
 
     def ask(
         self,
@@ -178,8 +194,8 @@ class ObjectPages(ObjectPermissions[M]):
 
     def chosen(self, request: HttpRequest, queryset: QuerySet[M], **still: Any) -> QuerySet[M]:
         """What the user was asked about; of all in a list, those that are ``still`` so."""
-        up_to = request.POST.get("up_to", "")
-        return queryset.filter(pk__lte=up_to, **still) if up_to.isdecimal() else queryset
+        up_to = links.number(request.POST.get("up_to"))
+        return queryset if up_to is None else queryset.filter(pk__lte=up_to, **still)
 
 
 def is_confirmed(request: HttpRequest) -> bool:

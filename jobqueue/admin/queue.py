@@ -159,7 +159,7 @@ class QueueAdmin(NotEdited[Queue]):
 
     def resume_page(self, request: HttpRequest, queue: Queue) -> HttpResponse:
         """The Resume button."""
-        if request.method == "POST":
+        if self.is_pressed(request):
             actions.resume(request, [queue])
         return self.to_object(request, queue)
 

@@ -122,17 +122,15 @@ class ScheduleAdmin(NamesWhatGoes, ScheduleRecord, ObjectPages[Schedule]):
 
     def run_page(self, request: HttpRequest, schedule: Schedule) -> HttpResponse:
         """The button Run now."""
-        if request.method == "POST":
-            actions.run_schedule(request, schedule)
+        if self.is_pressed(request):
+            actions.run_schedules(request, [schedule])
         return self.to_object(request, schedule)
 
     @admin.action(description=_("Run selected schedules now"), permissions=("run",))
     def run(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:
         """Queue the Job of each; the next fire times stay."""
-        for schedule in queryset.select_related("job"):
-            if not self.has_run_permission(request, schedule):
-                raise PermissionDenied
-            actions.run_schedule(request, schedule)
+        chosen = self.permitted(request, "run", queryset.select_related("job"))
+        actions.run_schedules(request, chosen)
 
     @admin.action(description=_("Enable selected schedules"), permissions=("change",))
     def enable(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:

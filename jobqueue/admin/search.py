@@ -11,6 +11,8 @@ from django.db.models.functions import Cast
 from django.http import HttpRequest
 from django.utils.text import smart_split, unescape_string_literal
 
+from . import links
+
 if TYPE_CHECKING:
     _Base = admin.ModelAdmin[Any]
 else:
@@ -38,8 +40,8 @@ class CommandSearch(_Base):
 
 
 def _with_number(word: str) -> Q:
-    number = word.removeprefix("#")
-    return Q(pk=int(number)) if number.isascii() and number.isdigit() and len(number) < 19 else Q()
+    number = links.number(word.removeprefix("#"))
+    return Q() if number is None else Q(pk=number)
 
 
 def _unquoted(word: str) -> str:

@@ -80,6 +80,11 @@ class TestWhoSeesIt:
             assert [url for url in urls if url not in text] == []
             assert [url for url in others if url in text] == []
 
+    def test_to_run_a_job_again_takes_what_running_it_takes(self) -> None:
+        again = f"{an_ended(job=a_job(), state=State.FAILED).pk}/again/"
+        assert again not in shown("run_job")
+        assert again in shown("run_job", "view_job")
+
     def test_schedules_and_clusters_only_for_those_who_may(self) -> None:
         a_cluster(name="thunder")
         a_schedule(name="Every hour", next_fire_at=timezone.now() + MINUTE)

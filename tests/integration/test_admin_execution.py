@@ -193,6 +193,14 @@ class TestRecord:
             assert "4711" in told(answer), name
             assert admin_client.get(f"{LIST}x/{name}/").status_code == 302
 
+    @pytest.mark.parametrize("name", ["cancel", "stop", "priority", "again"])
+    def test_the_way_back_from_one_that_is_gone(self, admin_client: Client, name: str) -> None:
+        for sent, back in (({}, LIST), ({"next": "/admin/x/"}, "/admin/x/")):
+            answer = admin_client.post(f"{LIST}4711/{name}/", sent)
+            assert answer["Location"] == back
+            assert "4711" in told(answer)
+        assert a_client().post(f"{LIST}4711/{name}/")["Location"] == "/admin/"
+
     def test_only_an_open_one_loads_itself_again(self) -> None:
         refresh = "http-equiv"
         assert refresh in shown(a_waiting())
@@ -412,11 +420,15 @@ class TestSteering:
 
     def test_cancel_what_has_started_meanwhile(self) -> None:
         run = a_run()
-        client = a_client("view_execution", "stop_execution")
-        answer = client.post(page(run, "cancel"), {"confirmed": "yes"})
+        permissions = ("view_execution", "stop_execution")
+        answer = a_client(*permissions).post(page(run, "cancel"), {"confirmed": "yes"})
         assert "doesn't wait any more" in told(answer)
         assert "(running)" in told(answer)
-        assert client.get(page(run, "cancel")).status_code == 302
+        for method in ("get", "post"):
+            asked = getattr(a_client(*permissions), method)(page(run, "cancel"))
+            assert asked.status_code == 302
+            assert "doesn't wait any more" in told(asked)
+            assert "(running)" in told(asked)
         assert state(run) == "running"
         assert noted() == []
 
@@ -435,11 +447,15 @@ class TestSteering:
     def test_stop_what_has_ended_meanwhile(self) -> None:
         run = a_run()
         queue.finish(run, an_end())
-        client = a_client("view_execution", "stop_execution")
-        answer = client.post(page(run, "stop"), {"confirmed": "yes"})
+        permissions = ("view_execution", "stop_execution")
+        answer = a_client(*permissions).post(page(run, "stop"), {"confirmed": "yes"})
         assert "doesn't run any more" in told(answer)
         assert "(succeeded)" in told(answer)
-        assert client.get(page(run, "stop")).status_code == 302
+        for method in ("get", "post"):
+            asked = getattr(a_client(*permissions), method)(page(run, "stop"))
+            assert asked.status_code == 302
+            assert "doesn't run any more" in told(asked)
+            assert "(succeeded)" in told(asked)
 
     def test_priority(self) -> None:
         execution = a_waiting(priority=5)
@@ -504,7 +520,7 @@ class TestRunAgain:
     def test_through_its_job(self) -> None:
         job = a_job(argv=["new"])
         old = an_ended(job=job, job_name=job.name, argv=["old"], queue="etl")
-        client = a_client("view_execution", "run_job", username="anna")
+        client = a_client("view_execution", "view_job", "run_job", username="anna")
         answer = client.post(page(old, "again"))
         again = Execution.objects.waiting().get()
         assert (again.job, again.argv, again.queue) == (job, ["new"], "etl")
@@ -527,9 +543,21 @@ class TestRunAgain:
 
     def test_a_disabled_job_is_refused(self) -> None:
         old = an_ended(job=a_job(enabled=False))
-        answer = a_client("view_execution", "run_job").post(page(old, "again"))
+        answer = a_client("view_execution", "view_job", "run_job").post(page(old, "again"))
         assert "is disabled" in told(answer)
         assert not Execution.objects.waiting().exists()
+
+    def test_a_job_takes_what_running_it_takes(self) -> None:
+        old, bare = an_ended(job=a_job()), an_ended()
+        client = a_client("view_execution", "run_job")
+        assert page(old, "again") not in client.get(page(old)).text
+        assert client.post(page(old, "again")).status_code == 403
+        data = {"action": "run_again", "_selected_action": [bare.pk, old.pk], "confirmed": "yes"}
+        assert client.post(LIST, data).status_code == 403
+        assert not Execution.objects.waiting().exists()
+        assert page(bare, "again") in client.get(page(bare)).text
+        client.post(page(bare, "again"))
+        assert Execution.objects.waiting().get().details == {"again_of": bare.pk}
 
     def test_one_that_has_not_ended(self) -> None:
         run = a_run()
@@ -588,6 +616,31 @@ class TestActions:
         later = a_waiting(queue="a")
         client.post(url, {**data, **hidden})
         assert set(Execution.objects.waiting()) == {other, later}
+
+    @pytest.mark.parametrize(
+        ("name", "says"),
+        [
+            ("cancel", "None of them waits any more."),
+            ("set_priority", "None of them waits any more."),
+            ("stop", "None of them runs any more."),
+            ("acknowledge", "None of them has gone wrong."),
+            ("run_again", "None of them is there any more."),
+        ],
+    )
+    def test_what_was_done_in_another_window_is_said(self, name: str, says: str) -> None:
+        permissions = ("stop_execution", "acknowledge_execution", "run_job")
+        client, row = a_client("view_execution", *permissions), an_ended()
+        across = {"select_across": "1", "up_to": "0" if name == "run_again" else str(row.pk)}
+        answer = self.act(client, name, row, confirmed="yes", priority="1", **across)
+        assert told(answer).startswith(says)
+        assert noted() == []
+
+    @pytest.mark.parametrize("forged", ["9" * 5000, "9" * 30, "٣", "-1", "x", ""])
+    def test_a_forged_end_of_a_list_is_none(self, forged: str) -> None:
+        waiting, client = a_waiting(), a_client("view_execution", "stop_execution")
+        answer = self.act(client, "cancel", waiting, confirmed="yes", up_to=forged)
+        assert answer.status_code == 302
+        assert state(waiting) == "cancelled"
 
     def test_many_that_were_chosen_one_by_one(self) -> None:
         waiting = [a_waiting(queue="a") for _ in range(130)]
@@ -730,12 +783,13 @@ class TestActions:
         client = a_client("view_execution", "stop_execution")
         data = {"action": name, "select_across": "1", "_selected_action": [requests[0].pk]}
         asked: Any = client.post(LIST, data)
-        assert f"and {count - 100} more" in asked.text
+        assert f"and {count - 100:,} more" in asked.text
+        assert f"<strong>{count:,} executions</strong>" in asked.text
         answer = client.post(LIST, {**data, **dict(asked.context["hidden"]), "priority": "3"})
         rows = Execution.objects
         done = rows.filter(state="cancelled") if name == "cancel" else rows.filter(priority=3)
         assert done.count() == count
-        assert f"{count} executions" in told(answer)
+        assert f"{count:,} executions" in told(answer)
         assert LogEntry.objects.count() == count
 
     @pytest.mark.parametrize("name", ["cancel", "stop", "run_again", "set_priority"])

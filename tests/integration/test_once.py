@@ -10,8 +10,8 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.test import Client
 from pytest_django import Settings
 
-from jobqueue import queue
-from jobqueue.models import Execution, Queue
+from jobqueue import api, queue
+from jobqueue.models import Execution, Job, Queue
 from tests.builders import a_job, a_run, a_schedule, a_waiting, an_end, an_ended
 from tests.smtpd import Server
 from tests.users import a_client, noted, told
@@ -123,6 +123,98 @@ class TestTheSecondClickQueuesNothingThoughTheFirstHasStarted:
             client.post(f"{ADMIN}/job/{job.pk}/run/", {"csrfmiddlewaretoken": token})
             start_and_end()
         assert Execution.objects.count() == 2
+
+
+class TestWhatDidNothingMayBeSentAgain:
+    def test_a_job_that_was_disabled(self, client: Client) -> None:
+        job = a_job(enabled=False)
+        url = f"{ADMIN}/job/{job.pk}"
+        form = a_form(client, f"{url}/change/")
+        for _ in range(2):
+            answer = client.post(f"{url}/run/", form)
+            assert "is disabled" in told(answer)
+            assert TWICE not in told(answer)
+        Job.objects.update(enabled=True)
+        assert TWICE not in told(client.post(f"{url}/run/", form))
+        assert TWICE in told(client.post(f"{url}/run/", form))
+        assert Execution.objects.count() == 1
+
+    def test_one_of_several(self, client: Client) -> None:
+        jobs = [a_job(), a_job(enabled=False)]
+        form = a_form(client, f"{ADMIN}/job/", **of_jobs("run", *(job.pk for job in jobs)))
+        client.post(f"{ADMIN}/job/", form)
+        assert TWICE in told(client.post(f"{ADMIN}/job/", form))
+
+    @pytest.mark.parametrize("kind", ["schedule", "execution"])
+    def test_the_action_of_a_list(self, client: Client, kind: str) -> None:
+        job = a_job(enabled=False)
+        row: Any = a_schedule(job=job) if kind == "schedule" else an_ended(job=job)
+        name = "run_again" if kind == "execution" else "run"
+        form = a_form(client, f"{ADMIN}/{kind}/", **of_jobs(name, row.pk, confirmed="yes"))
+        client.post(f"{ADMIN}/{kind}/", form)
+        assert TWICE not in told(client.post(f"{ADMIN}/{kind}/", form))
+
+    def test_run_again(self, client: Client) -> None:
+        for old in (an_ended(job=a_job(enabled=False)), an_ended(job_name="gone"), a_run()):
+            url = f"{ADMIN}/execution/{old.pk}"
+            form = a_form(client, f"{url}/change/")
+            for _ in range(2):
+                assert TWICE not in told(client.post(f"{url}/again/", form))
+
+    def test_what_raises(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        def broken(*_args: object, **_kwargs: object) -> None:
+            raise RuntimeError
+
+        url = f"{ADMIN}/job/{a_job().pk}"
+        form = a_form(client, f"{url}/change/")
+        with monkeypatch.context() as patch:
+            patch.setattr(api, "enqueue", broken)
+            with pytest.raises(RuntimeError):
+                client.post(f"{url}/run/", form)
+        assert TWICE not in told(client.post(f"{url}/run/", form))
+        assert Execution.objects.count() == 1
+
+    def test_a_ping_that_was_not_sent(self, client: Client, settings: Settings) -> None:
+        settings.JOBQUEUE = {**settings.JOBQUEUE, "ALLOWED_NETWORKS": ["127.0.0.1"]}
+        url = f"{ADMIN}/job/{a_job(ping_url='http://127.0.0.1:1/').pk}"
+        form = a_form(client, f"{url}/change/")
+        for _ in range(2):
+            answer = client.post(f"{url}/ping/", form)
+            assert "not sent" in told(answer)
+            assert TWICE not in told(answer)
+
+
+class TestClicksOfOneInstant:
+    """Each has read the session before another one wrote there."""
+
+    def click(self, client: Client, url: str, form: dict[str, Any]) -> str:
+        answer = told(client.post(url, form))
+        session = client.session
+        session.pop("jobqueue_sent", None)
+        session.save()
+        return answer
+
+    def test_one_is_heeded(self, client: Client) -> None:
+        url = f"{ADMIN}/job/{a_job().pk}"
+        form = a_form(client, f"{url}/change/")
+        assert TWICE not in self.click(client, f"{url}/run/", form)
+        start_and_end()
+        for _ in range(2):
+            assert TWICE in self.click(client, f"{url}/run/", form)
+        assert Execution.objects.count() == 1
+
+    @pytest.mark.parametrize("backend", ["dummy.DummyCache", "redis.RedisCache"])
+    def test_without_a_cache_that_works_all_is_as_before(
+        self, client: Client, settings: Settings, backend: str
+    ) -> None:
+        cache = {"BACKEND": f"django.core.cache.backends.{backend}"}
+        settings.CACHES = {"default": {**cache, "LOCATION": "redis://127.0.0.1:1"}}
+        url = f"{ADMIN}/job/{a_job().pk}"
+        form = a_form(client, f"{url}/change/")
+        assert TWICE not in told(client.post(f"{url}/run/", form))
+        start_and_end()
+        assert TWICE in told(client.post(f"{url}/run/", form))
+        assert Execution.objects.count() == 1
 
 
 class TestTheSecondClickSendsNothing:

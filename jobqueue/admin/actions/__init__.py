@@ -1,9 +1,9 @@
 """What users do on web pages: asked of the api, told by a message, kept in the admin's log."""
 
-from ..permissions import may, may_run
+from ..permissions import may, may_run, may_run_again
 from .alarms import acknowledge, drop, send_now, test_channel, test_ping, test_profile
 from .queues import pause, resume
-from .running import run, run_again, run_all_again, run_schedule
+from .running import run, run_again, run_all_again, run_schedules
 from .schedules import disable, enable, tell_next
 from .steering import (
     acknowledge_runs,
@@ -11,6 +11,8 @@ from .steering import (
     left_out,
     set_priority,
     stop,
+    tell_not_running,
+    tell_not_waiting,
     withdraw_acknowledgement,
 )
 from .telling import no_cluster, unserved
@@ -25,17 +27,20 @@ __all__ = [
     "left_out",
     "may",
     "may_run",
+    "may_run_again",
     "no_cluster",
     "pause",
     "resume",
     "run",
     "run_again",
     "run_all_again",
-    "run_schedule",
+    "run_schedules",
     "send_now",
     "set_priority",
     "stop",
     "tell_next",
+    "tell_not_running",
+    "tell_not_waiting",
     "test_channel",
     "test_ping",
     "test_profile",

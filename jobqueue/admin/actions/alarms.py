@@ -75,40 +75,42 @@ def _change_mails(
 
 
 @once
-def test_profile(request: HttpRequest, profile: str) -> None:
+def test_profile(request: HttpRequest, profile: str) -> bool:
     """Send a test mail to the user's own address, and tell what the server answered."""
     name = profile or _("Django's own settings")
     try:
         to = recipients.address(getattr(request.user, "email", "") or "")
     except ValueError:
         tell(request, messages.ERROR, _("Your account has no mail address to send a test to."))
-        return
-    _test(request, name, Audience(profile, (to,)))
+        return False
+    return _test(request, name, Audience(profile, (to,)))
 
 
 @once
-def test_channel(request: HttpRequest, word: str) -> None:
+def test_channel(request: HttpRequest, word: str) -> bool:
     """Send a test by a channel of the settings, and tell what its receiver answered."""
-    _test(request, _("Channel"), recipients.of_channel(word))
+    return _test(request, _("Channel"), recipients.of_channel(word))
 
 
 @once
-def test_ping(request: HttpRequest, job: Job) -> None:
+def test_ping(request: HttpRequest, job: Job) -> bool:
     """Ping for a Job in a way that changes nothing, and tell what the receiver answered."""
     place = alarm_record.ping_place(job)
-    _try(request, partial(sending.test_ping, job), name=_("Ping"), to=place)
+    return _try(request, partial(sending.test_ping, job), name=_("Ping"), to=place)
 
 
-def _test(request: HttpRequest, name: str, audience: Audience) -> None:
-    _try(request, partial(sending.test, audience), name=name, to=audience.addresses[0])
+def _test(request: HttpRequest, name: str, audience: Audience) -> bool:
+    return _try(request, partial(sending.test, audience), name=name, to=audience.addresses[0])
 
 
-def _try(request: HttpRequest, test: Callable[[], str], **values: str) -> None:
+def _try(request: HttpRequest, test: Callable[[], str], **values: str) -> bool:
+    """Whether it was sent."""
     try:
         answer = printable(test())
     except NotSent as error:
         text = _("{name}: not sent to {to}. {why}")
         tell(request, messages.ERROR, text, why=printable(translated(error.problem)), **values)
-    else:
-        text = _("{name}: sent to {to}. {answer}")
-        tell(request, messages.SUCCESS, text, answer=answer, **values)
+        return False
+    text = _("{name}: sent to {to}. {answer}")
+    tell(request, messages.SUCCESS, text, answer=answer, **values)
+    return True

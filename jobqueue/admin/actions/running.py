@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -28,31 +28,38 @@ from .telling import list_of, no_cluster, record, shortened, tell, user_name
 
 
 @once
-def run(request: HttpRequest, job: Job, priority: int = DEFAULT_PRIORITY) -> None:
-    """Queue a Job, by default at priority 5."""
-    if execution := _enqueue(request, job, job.name, priority=priority):
-        at = "" if priority == DEFAULT_PRIORITY else f" at priority {priority}"
-        record(request, [job], f"Run{at}: execution {execution.pk}.")
+def run(request: HttpRequest, jobs: Iterable[Job], priority: int = DEFAULT_PRIORITY) -> bool:
+    """Queue Jobs, by default at priority 5."""
+    at = "" if priority == DEFAULT_PRIORITY else f" at priority {priority}"
+    is_done = False
+    for job in jobs:
+        if execution := _enqueue(request, job, job.name, priority=priority):
+            record(request, [job], f"Run{at}: execution {execution.pk}.")
+            is_done = True
+    return is_done
 
 
 @once
-def run_again(request: HttpRequest, execution: Execution) -> None:
+def run_again(request: HttpRequest, execution: Execution) -> bool:
     """Queue the same request at priority 5: the Job as it is now, or the bare command."""
     link = links.to_execution(request, execution.pk)
     if execution.is_open:
         text = _("{execution} has not ended: it isn't run again.")
         tell(request, messages.WARNING, text, execution=link)
-    elif _has_lost_its_job(execution):
+        return False
+    if _has_lost_its_job(execution):
         text = _("The Job of {execution} was deleted: it isn't run again.")
         tell(request, messages.WARNING, text, execution=link)
-    else:
-        what, wanted = _same(execution)
-        if again := _enqueue(request, what, execution.label, **wanted):
-            _note_again(request, execution, again)
+        return False
+    what, wanted = _same(execution)
+    again = _enqueue(request, what, execution.label, **wanted)
+    if again is not None:
+        _note_again(request, execution, again)
+    return again is not None
 
 
 @once
-def run_all_again(request: HttpRequest, executions: Sequence[Execution]) -> None:
+def run_all_again(request: HttpRequest, executions: Sequence[Execution]) -> bool:
     """Queue the same requests as :func:`run_again`, and tell of all in one message.
 
     What doesn't fit into the budget is left as it was, which is told, too.
@@ -82,17 +89,24 @@ def run_all_again(request: HttpRequest, executions: Sequence[Execution]) -> None
     if refused:
         text = _("Not run again: {executions}.")
         tell(request, messages.WARNING, text, executions=list_of(request, refused))
+    if not (done or refused or left):
+        tell(request, messages.WARNING, _("None of them is there any more."))
     tell_left(request, left)
     if text := no_cluster():
         tell(request, messages.WARNING, text)
+    return bool(done)
 
 
 @once
-def run_schedule(request: HttpRequest, schedule: Schedule) -> None:
-    """Queue the Job of a schedule now, as the schedule does; its next fire time stays."""
-    wanted = {"priority": schedule.priority, "queue": schedule.queue or None}
-    if execution := _enqueue(request, schedule.job, schedule.job.name, **wanted):
-        record(request, [schedule], f"Run now: execution {execution.pk}.")
+def run_schedules(request: HttpRequest, schedules: Iterable[Schedule]) -> bool:
+    """Queue the Jobs of schedules now, as these do; their next fire times stay."""
+    is_done = False
+    for schedule in schedules:
+        wanted = {"priority": schedule.priority, "queue": schedule.queue or None}
+        if execution := _enqueue(request, schedule.job, schedule.job.name, **wanted):
+            record(request, [schedule], f"Run now: execution {execution.pk}.")
+            is_done = True
+    return is_done
 
 
 def _whole(executions: Sequence[Execution]) -> Iterator[tuple[int, Execution]]:

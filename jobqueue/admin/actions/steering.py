@@ -22,6 +22,7 @@ from .telling import NAMED, list_of, record, tell, user_name
 Change = Callable[[Sequence[Execution], str], list[Execution]]
 
 _NOT_WAITING = gettext_lazy("Nothing was changed where it doesn't wait any more: {executions}.")
+_NONE_WAITS = gettext_lazy("None of them waits any more.")
 _NOT_RUNNING = gettext_lazy("Nothing was changed where it doesn't run any more: {executions}.")
 
 
@@ -33,7 +34,8 @@ def cancel(request: HttpRequest, executions: Iterable[Execution]) -> None:
             "{executions} was cancelled.", "{count} executions were cancelled: {executions}.", count
         )
 
-    _steer(request, executions, queue.cancel_all, "Cancelled.", done, str(_NOT_WAITING))
+    change, late = queue.cancel_all, str(_NOT_WAITING)
+    _steer(request, executions, change, "Cancelled.", done, late, none=str(_NONE_WAITS))
 
 
 def stop(request: HttpRequest, executions: Iterable[Execution]) -> None:
@@ -46,7 +48,19 @@ def stop(request: HttpRequest, executions: Iterable[Execution]) -> None:
             count,
         )
 
-    _steer(request, executions, _each(api.request_stop), "Stop.", done, str(_NOT_RUNNING))
+    change, late = _each(api.request_stop), str(_NOT_RUNNING)
+    none = _("None of them runs any more.")
+    _steer(request, executions, change, "Stop.", done, late, none=none)
+
+
+def tell_not_waiting(request: HttpRequest, execution: Execution) -> None:
+    """Say that it is too late to cancel it."""
+    _tell_late(request, [execution.pk], str(_NOT_WAITING))
+
+
+def tell_not_running(request: HttpRequest, execution: Execution) -> None:
+    """Say that it is too late to stop it."""
+    _tell_late(request, [execution.pk], str(_NOT_RUNNING))
 
 
 def set_priority(request: HttpRequest, executions: Iterable[Execution], priority: int) -> None:
@@ -71,7 +85,8 @@ def set_priority(request: HttpRequest, executions: Iterable[Execution], priority
         "Nothing was changed where it doesn't wait any more, or is a recovery run, which goes "
         "before all others: {executions}."
     )
-    _steer(request, executions, _each(change), f"Priority {priority}.", done, late)
+    note, none = f"Priority {priority}.", str(_NONE_WAITS)
+    _steer(request, executions, _each(change), note, done, late, none=none)
 
 
 def acknowledge_runs(request: HttpRequest, executions: Iterable[Execution], note: str) -> None:
@@ -89,7 +104,8 @@ def acknowledge_runs(request: HttpRequest, executions: Iterable[Execution], note
 
     logged = f"Acknowledged. {note}".strip()
     late = _("Nothing was changed where nothing has gone wrong: {executions}.")
-    _steer(request, executions, _each(change), logged, done, late)
+    none = _("None of them has gone wrong.")
+    _steer(request, executions, _each(change), logged, done, late, none=none)
 
 
 def withdraw_acknowledgement(request: HttpRequest, executions: Iterable[Execution]) -> None:
@@ -128,12 +144,18 @@ def _steer(
     note: str,
     done_text: Callable[[int], str],
     late_text: str,
+    *,
+    none: str = "",
 ) -> None:
     """Change them, note it, and tell which were changed and which had changed by themselves.
 
-    What doesn't fit into the budget is left as it was, which is told, too.
+    What doesn't fit into the budget is left as it was, which is told, too; and that there was
+    none at all, as where the same was done in another window.
     """
     budget, rows, who = Budget(), list(executions), user_name(request)
+    if not rows:
+        tell(request, messages.WARNING, none)
+        return
     done: list[int] = []
     left: list[Execution] = []
     for start in range(0, len(rows), STEP):
@@ -150,9 +172,13 @@ def _steer(
         text = done_text(len(done))
         tell(request, messages.SUCCESS, text, count=len(done), executions=listed)
     if late:
-        states = {
-            e.pk: e.get_state_display() for e in Execution.objects.filter(pk__in=late[:NAMED])
-        }
-        listed = list_of(request, [(pk, states.get(pk, _("deleted"))) for pk in late])
-        tell(request, messages.WARNING, late_text, executions=listed)
+        _tell_late(request, late, late_text)
     tell_left(request, [row.pk for row in left])
+
+
+def _tell_late(request: HttpRequest, pks: Sequence[int], text: str) -> None:
+    """Say of which nothing was changed, and what has become of each."""
+    rows = Execution.objects.filter(pk__in=pks[:NAMED])
+    states = {row.pk: row.get_state_display() for row in rows}
+    listed = list_of(request, [(pk, states.get(pk, _("deleted"))) for pk in pks])
+    tell(request, messages.WARNING, text, executions=listed)

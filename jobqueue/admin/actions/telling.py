@@ -9,6 +9,7 @@ from django.apps import apps
 from django.contrib import messages
 from django.db.models import Model
 from django.http import HttpRequest
+from django.utils import formats
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
@@ -44,8 +45,15 @@ def unserved(*, is_served: bool, is_stopping: bool) -> str:
 
 
 def tell(request: HttpRequest, level: int, text: str, **values: object) -> None:
-    """Show a message on the next page; the values go into its places, escaped."""
-    told = format_html(text, **values) if values else text
+    """Show a message on the next page; the values go into its places, escaped.
+
+    Counts are written as on the page that has asked: 1,200.
+    """
+    shown = {
+        name: formats.number_format(value, force_grouping=True) if isinstance(value, int) else value
+        for name, value in values.items()
+    }
+    told = format_html(text, **shown) if shown else text
     messages.add_message(request, level, told, fail_silently=True)
 
 

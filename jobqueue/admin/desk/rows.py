@@ -229,7 +229,7 @@ def _bad_end(request: HttpRequest, row: BadEnd) -> BadEndRow:
     noted = format_html_join("; ", "{}", ((n,) for n in notes.relations(execution.details, link)))
     mended = format_html(_("succeeded since: {}"), link(row.mended_by)) if row.mended_by else ""
     attempt = retry_words.in_list(execution)
-    may = actions.may(request.user, "run_job", execution.job)
+    may = actions.may_run_again(request.user, execution)
     may_acknowledge = actions.may(request.user, "acknowledge_execution", execution)
     acknowledge = links.to_admin(request, "jobqueue_execution_acknowledge", execution.pk)
     again = links.to_admin(request, "jobqueue_execution_again", execution.pk)
