@@ -183,6 +183,31 @@ def test_each_line_has_its_own_number(admin: Admin, run: Execution) -> None:
     assert shown_numbers(page)[:3] == [1, 2, 3]
 
 
+def test_who_scrolls_while_an_answer_is_under_way_gets_older_lines_after_it(
+    admin: Admin, run: Execution
+) -> None:
+    many(run)
+    page = visit(admin, run)
+    expect(log(page)).to_contain_text(f"line {MANY}")
+    first = log(page).locator(".jobqueue-log-line").first
+    shown_from = str(first.get_attribute("data-at"))
+    held: list[Route] = []
+    is_held = True
+    page.route("**/*after=*", lambda route: held.append(route) if is_held else route.continue_())
+    with page.expect_request("**/*after=*"):
+        pass  # the page asks for news by itself
+    log(page).evaluate(
+        """log => new Promise(done => {
+            log.addEventListener("scroll", done, { once: true });
+            log.scrollTop = 0;
+        })"""
+    )
+    is_held = False
+    for route in held:
+        route.continue_()
+    expect(first).not_to_have_attribute("data-at", shown_from)
+
+
 def test_a_late_number_is_not_that_of_older_lines(admin: Admin, run: Execution) -> None:
     many(run)
     page = visit(admin, run)

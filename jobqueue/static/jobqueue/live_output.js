@@ -32,6 +32,7 @@ document.addEventListener("DOMContentLoaded", () => {
     let state = tools.dataset.state;
     /** @type {Promise<void> | null} */
     let going = null; // the request that goes on
+    let isReaching = false; // a scroll came meanwhile
     let follows = true;
     let foundAt = -1;
     let numbered = -1; // the start of which the number is known
@@ -221,9 +222,19 @@ document.addEventListener("DOMContentLoaded", () => {
         const below = log.scrollHeight - log.scrollTop - log.clientHeight;
         if (follows && below > NEAR) setFollow(false);
         if (!follows && below < 2 && end >= size) setFollow(true);
-        if (isFile && log.scrollTop < NEAR && start > 0) alone(older);
-        else if (isFile && below < NEAR && end < size) alone(newer);
+        reach();
     });
+
+    /** Bring the lines beyond the edge that is near, after the request that goes on. */
+    async function reach() {
+        if (isReaching) return;
+        isReaching = true;
+        while (going) await going;
+        isReaching = false;
+        const below = log.scrollHeight - log.scrollTop - log.clientHeight;
+        if (isFile && log.scrollTop < NEAR && start > 0) await alone(older);
+        else if (isFile && below < NEAR && end < size) await alone(newer);
+    }
 
     async function look() {
         clearTimeout(timer);
