@@ -44,10 +44,14 @@ def many() -> None:
             sent_at=now if number % 50 else None,
             dropped_by="" if number % 100 else "anna",
         )
-        for number in range(8000)
+        for number in range(1000)
     )
+    fields = [f for f in Message._meta.concrete_fields if not (f.primary_key or f.generated)]
+    columns = ", ".join(str(field.column) for field in fields)
     analyze = "ANALYZE TABLE" if connection.vendor == "mysql" else "ANALYZE"
     with connection.cursor() as cursor:
+        for _ in range(6):  # 64,000
+            cursor.execute(f"INSERT INTO {TABLE} ({columns}) SELECT {columns} FROM {TABLE}")
         cursor.execute(f"{analyze} {TABLE}")
 
 
@@ -65,7 +69,7 @@ def test_its_standing_follows_a_message() -> None:
     assert standing(dropped_by="", sent_at=timezone.now()) == SENT
 
 
-# Committed: of rows that are not, MariaDB may count anew at any moment, and find none.
+# Committed, and many: MariaDB guesses from a few pages how many there are, and sorts what is short.
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("query", ["", "?p=3", "?state=unsent", "?state=sent", "?state=dropped"])
 @pytest.mark.usefixtures("many")
